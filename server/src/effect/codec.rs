@@ -1,0 +1,251 @@
+//! The versioned encoding of an entry. A member that meets an effect it does not know must stop,
+//! so an unknown tag is an error here and never skipped.
+//!
+//! Layout: version byte, own chain id, predecessor's, digest, then effects. Each effect is a tag
+//! byte and its fields; numbers are varints, strings and bytes are length-prefixed.
+
+use bytes::{Buf, Bytes};
+use prost::encoding::{decode_varint, encode_varint};
+
+use super::{Alarm, AlarmKind, Author, Binding, ChainId, Component, Effect, Entry, FailurePolicy};
+use crate::types::{Item, LeaseId, MemberId, Revision};
+
+/// The first byte of every encoded entry.
+pub const FORMAT: u8 = 1;
+
+/// The bytes are not an entry this program knows. Fatal for the member that reads them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CodecError {
+    #[error("entry format {0} is newer than this program knows ({FORMAT}): upgrade the member")]
+    Format(u8),
+    #[error("effect {0} is newer than this program knows: upgrade the member")]
+    UnknownEffect(u8),
+    #[error("entry is damaged: {0}")]
+    Damaged(&'static str),
+}
+
+mod tag {
+    pub const PUT: u8 = 1;
+    pub const DELETE: u8 = 2;
+    pub const LEASE_GRANT: u8 = 3;
+    pub const LEASE_REVOKE: u8 = 4;
+    pub const LEASE_CHECKPOINT: u8 = 5;
+    pub const COMPACT: u8 = 6;
+    pub const ALARM_RAISE: u8 = 7;
+    pub const ALARM_CLEAR: u8 = 8;
+    pub const COMPONENT_STORE: u8 = 9;
+    pub const COMPONENT_DROP: u8 = 10;
+    pub const BIND: u8 = 11;
+    pub const UNBIND: u8 = 12;
+    pub const BY: u8 = 13;
+    pub const REQUEST: u8 = 14;
+    pub const FEATURE_LEVEL: u8 = 15;
+}
+
+/// Appends one effect to `out`. The effects of an entry, one after the other, are what the chain's
+/// hash runs over.
+pub fn encode_effect(effect: &Effect, out: &mut Vec<u8>) {
+    match effect {
+        Effect::Put(item) => {
+            out.push(tag::PUT);
+            encode_varint(u64::from(item.modified().sub), out);
+            put_bytes(out, item.encoded());
+        }
+        Effect::Delete { key, at } => {
+            out.push(tag::DELETE);
+            put_int(out, at.main);
+            encode_varint(u64::from(at.sub), out);
+            put_bytes(out, key);
+        }
+        Effect::LeaseGrant { id, ttl } => ints(out, tag::LEASE_GRANT, &[id.0, *ttl]),
+        Effect::LeaseRevoke { id } => ints(out, tag::LEASE_REVOKE, &[id.0]),
+        Effect::LeaseCheckpoint { id, remaining } => {
+            ints(out, tag::LEASE_CHECKPOINT, &[id.0, *remaining]);
+        }
+        Effect::Compact { revision } => ints(out, tag::COMPACT, &[*revision]),
+        Effect::AlarmRaise(alarm) => put_alarm(out, tag::ALARM_RAISE, alarm),
+        Effect::AlarmClear(alarm) => put_alarm(out, tag::ALARM_CLEAR, alarm),
+        Effect::ComponentStore(Component { digest, bytes }) => {
+            fields(out, tag::COMPONENT_STORE, &[digest, bytes]);
+        }
+        Effect::ComponentDrop { digest } => fields(out, tag::COMPONENT_DROP, &[digest]),
+        Effect::Bind(b) => {
+            let on_failure = [u8::from(b.on_failure == FailurePolicy::Open)];
+            fields(out, tag::BIND, &[b.name.as_bytes(), &b.digest, &b.prefix, &b.config, &on_failure]);
+        }
+        Effect::Unbind { name } => fields(out, tag::UNBIND, &[name.as_bytes()]),
+        Effect::By(Author { binding, digest, caller }) => {
+            fields(out, tag::BY, &[binding.as_bytes(), digest, caller.as_bytes()]);
+        }
+        Effect::Request { id } => fields(out, tag::REQUEST, &[id]),
+        Effect::FeatureLevel(level) => ints(out, tag::FEATURE_LEVEL, &[i64::from(*level)]),
+    }
+}
+
+/// The entry as the log carries it, around effects already encoded by [`encode_effect`].
+pub fn encode_around(id: ChainId, prev: ChainId, digest: u64, effects: &[u8]) -> Bytes {
+    let mut out = Vec::with_capacity(effects.len() + 2 * ChainId::ENCODED_BYTES + 9);
+    out.push(FORMAT);
+    out.extend_from_slice(&id.to_bytes());
+    out.extend_from_slice(&prev.to_bytes());
+    out.extend_from_slice(&digest.to_le_bytes());
+    out.extend_from_slice(effects);
+    out.into()
+}
+
+/// The entry as the log carries it.
+pub fn encode(entry: &Entry) -> Bytes {
+    let mut effects = Vec::new();
+    for effect in &entry.effects {
+        encode_effect(effect, &mut effects);
+    }
+    encode_around(entry.id, entry.prev, entry.digest, &effects)
+}
+
+/// Reads an entry back and checks that its hash is that of its effects.
+pub fn decode(bytes: &Bytes) -> Result<Entry, CodecError> {
+    let mut input = bytes.clone();
+    let format = byte(&mut input)?;
+    if format != FORMAT {
+        return Err(CodecError::Format(format));
+    }
+    let id = chain_id(&mut input)?;
+    let prev = chain_id(&mut input)?;
+    let digest = take(&mut input, 8)?.get_u64_le();
+    if prev.next(id.term, id.epoch, &input) != id {
+        return Err(CodecError::Damaged("the chain's hash is not that of the effects"));
+    }
+    let mut effects = Vec::new();
+    while input.has_remaining() {
+        effects.push(decode_effect(&mut input)?);
+    }
+    Ok(Entry { id, prev, digest, effects })
+}
+
+fn decode_effect(input: &mut Bytes) -> Result<Effect, CodecError> {
+    Ok(match byte(input)? {
+        tag::PUT => {
+            let sub = sub(input)?;
+            let encoded = take_bytes(input)?;
+            let item = Item::from_encoded(&encoded, sub);
+            Effect::Put(item.map_err(|_| CodecError::Damaged("a put's item"))?)
+        }
+        tag::DELETE => {
+            let main = int(input)?;
+            let at = Revision::new(main, sub(input)?);
+            Effect::Delete { key: take_bytes(input)?, at }
+        }
+        tag::LEASE_GRANT => Effect::LeaseGrant { id: LeaseId(int(input)?), ttl: int(input)? },
+        tag::LEASE_REVOKE => Effect::LeaseRevoke { id: LeaseId(int(input)?) },
+        tag::LEASE_CHECKPOINT => {
+            Effect::LeaseCheckpoint { id: LeaseId(int(input)?), remaining: int(input)? }
+        }
+        tag::COMPACT => Effect::Compact { revision: int(input)? },
+        tag::ALARM_RAISE => Effect::AlarmRaise(alarm(input)?),
+        tag::ALARM_CLEAR => Effect::AlarmClear(alarm(input)?),
+        tag::COMPONENT_STORE => Effect::ComponentStore(Component {
+            digest: take_bytes(input)?,
+            bytes: take_bytes(input)?,
+        }),
+        tag::COMPONENT_DROP => Effect::ComponentDrop { digest: take_bytes(input)? },
+        tag::BIND => Effect::Bind(binding(input)?),
+        tag::UNBIND => Effect::Unbind { name: string(input)? },
+        tag::BY => Effect::By(Author {
+            binding: string(input)?,
+            digest: take_bytes(input)?,
+            caller: string(input)?,
+        }),
+        tag::REQUEST => Effect::Request { id: take_bytes(input)? },
+        tag::FEATURE_LEVEL => {
+            let level = u32::try_from(int(input)?);
+            Effect::FeatureLevel(level.map_err(|_| CodecError::Damaged("a feature level"))?)
+        }
+        unknown => return Err(CodecError::UnknownEffect(unknown)),
+    })
+}
+
+fn ints(out: &mut Vec<u8>, tag: u8, values: &[i64]) {
+    out.push(tag);
+    values.iter().for_each(|value| put_int(out, *value));
+}
+
+fn fields(out: &mut Vec<u8>, tag: u8, values: &[&[u8]]) {
+    out.push(tag);
+    values.iter().for_each(|value| put_bytes(out, value));
+}
+
+fn put_int(out: &mut Vec<u8>, value: i64) {
+    encode_varint(value as u64, out);
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    encode_varint(bytes.len() as u64, out);
+    out.extend_from_slice(bytes);
+}
+
+fn put_alarm(out: &mut Vec<u8>, tag: u8, alarm: &Alarm) {
+    let kind = match alarm.kind {
+        AlarmKind::NoSpace => 1,
+        AlarmKind::Corrupt => 2,
+    };
+    ints(out, tag, &[alarm.member.0 as i64, kind]);
+}
+
+fn take(input: &mut Bytes, len: usize) -> Result<Bytes, CodecError> {
+    if input.len() < len {
+        return Err(CodecError::Damaged("it ends early"));
+    }
+    Ok(input.split_to(len))
+}
+
+fn byte(input: &mut Bytes) -> Result<u8, CodecError> {
+    Ok(take(input, 1)?[0])
+}
+
+fn int(input: &mut Bytes) -> Result<i64, CodecError> {
+    decode_varint(input).map(|value| value as i64).map_err(|_| CodecError::Damaged("a number"))
+}
+
+fn sub(input: &mut Bytes) -> Result<u32, CodecError> {
+    u32::try_from(int(input)?).map_err(|_| CodecError::Damaged("a sub-revision"))
+}
+
+fn take_bytes(input: &mut Bytes) -> Result<Bytes, CodecError> {
+    let len = usize::try_from(int(input)?).map_err(|_| CodecError::Damaged("a length"))?;
+    take(input, len)
+}
+
+fn string(input: &mut Bytes) -> Result<String, CodecError> {
+    let bytes = take_bytes(input)?;
+    String::from_utf8(bytes.into()).map_err(|_| CodecError::Damaged("a name that is not UTF-8"))
+}
+
+fn chain_id(input: &mut Bytes) -> Result<ChainId, CodecError> {
+    let bytes = take(input, ChainId::ENCODED_BYTES)?;
+    ChainId::from_bytes(&bytes).ok_or(CodecError::Damaged("a chain id"))
+}
+
+fn alarm(input: &mut Bytes) -> Result<Alarm, CodecError> {
+    let member = MemberId(int(input)? as u64);
+    let kind = match int(input)? {
+        1 => AlarmKind::NoSpace,
+        2 => AlarmKind::Corrupt,
+        _ => return Err(CodecError::Damaged("an alarm's kind")),
+    };
+    Ok(Alarm { member, kind })
+}
+
+fn binding(input: &mut Bytes) -> Result<Binding, CodecError> {
+    let (name, digest) = (string(input)?, take_bytes(input)?);
+    let (prefix, config) = (take_bytes(input)?, take_bytes(input)?);
+    let on_failure = match &take_bytes(input)?[..] {
+        [0] => FailurePolicy::Closed,
+        [1] => FailurePolicy::Open,
+        _ => return Err(CodecError::Damaged("a failure policy")),
+    };
+    Ok(Binding { name, digest, prefix, config, on_failure })
+}
+
+#[cfg(test)]
+#[path = "codec_test.rs"]
+mod tests;

@@ -1,0 +1,105 @@
+//! The effects themselves. Each states an outcome in absolute terms, so that applying it needs no
+//! decision: two members that hold the same state end with the same state.
+
+use bytes::Bytes;
+
+use super::ChainId;
+use crate::types::{Item, LeaseId, MemberId, Revision};
+
+/// One sequenced batch of decisions, as the log carries it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    pub id: ChainId,
+    pub prev: ChainId,
+    /// [`crate::machine`]'s digest of the user's keys after this entry: a member whose own differs
+    /// has diverged and stops.
+    pub digest: u64,
+    pub effects: Vec<Effect>,
+}
+
+/// What one decision changes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// The key's new revision, whole.
+    Put(Item),
+    /// The key is gone as of this revision.
+    Delete { key: Bytes, at: Revision },
+    /// A lease of `ttl` seconds exists.
+    LeaseGrant { id: LeaseId, ttl: i64 },
+    /// A lease is gone; the deletes of its keys stand before it.
+    LeaseRevoke { id: LeaseId },
+    /// What is left of a lease, in seconds; 0 stands for its full time.
+    LeaseCheckpoint { id: LeaseId, remaining: i64 },
+    /// Revisions below this one may be forgotten.
+    Compact { revision: i64 },
+    AlarmRaise(Alarm),
+    AlarmClear(Alarm),
+    /// A component's bytes are known to the cluster under their digest.
+    ComponentStore(Component),
+    /// No binding names the component any more.
+    ComponentDrop { digest: Bytes },
+    /// A plugin is bound, or bound anew, under this name.
+    Bind(Binding),
+    Unbind { name: String },
+    /// Who caused the effects that follow, up to the next author: for audit and blame.
+    By(Author),
+    /// A request's id, remembered so that a repeat of it can be recognised.
+    Request { id: Bytes },
+    /// All members know the effects of this level; the leader emits no others.
+    FeatureLevel(u32),
+}
+
+/// A condition of the cluster that restricts what it serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Alarm {
+    pub member: MemberId,
+    pub kind: AlarmKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum AlarmKind {
+    NoSpace,
+    Corrupt,
+}
+
+/// The originator of effects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Author {
+    /// Binding whose plugin wrote them; empty for a client's own writes.
+    pub binding: String,
+    /// Digest of the plugin's component.
+    pub digest: Bytes,
+    /// User on whose behalf it ran; empty without auth.
+    pub caller: String,
+}
+
+/// A wasm component as deployed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Component {
+    /// SHA-256 of `bytes`.
+    pub digest: Bytes,
+    pub bytes: Bytes,
+}
+
+/// A plugin put on an extension point for a prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    pub name: String,
+    /// Digest of the component it runs.
+    pub digest: Bytes,
+    /// Keys whose writes it decides about.
+    pub prefix: Bytes,
+    /// Handed to the plugin as it is.
+    pub config: Bytes,
+    pub on_failure: FailurePolicy,
+}
+
+/// What a trap or a timeout of a plugin means for the write it was asked about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FailurePolicy {
+    /// The write is refused.
+    #[default]
+    Closed,
+    /// The write passes.
+    Open,
+}

@@ -1,0 +1,10 @@
+//! What a log entry may carry: the effects of decisions, never code and never conditions, and the
+//! chain that ties each entry to the one before. Applying an effect cannot fail.
+
+mod chain;
+mod codec;
+mod entry;
+
+pub use chain::ChainId;
+pub use codec::{CodecError, decode, encode, encode_around, encode_effect};
+pub use entry::{Alarm, AlarmKind, Author, Binding, Component, Effect, Entry, FailurePolicy};

@@ -1,0 +1,33 @@
+//! Portunus: a coordination server that speaks the etcd v3 API and runs its users' logic as
+//! sandboxed WebAssembly. The modules below are the layers of ARCHITECTURE.md, lowest first;
+//! `xtask tidy` checks that each uses only those above it in this list.
+
+pub mod clock;
+pub mod limits;
+pub mod types;
+
+pub mod effect;
+pub mod storage;
+pub mod wal;
+
+pub mod lease;
+pub mod mvcc;
+pub mod view;
+
+pub mod decide;
+pub mod machine;
+pub mod wasm;
+pub mod watch;
+
+pub mod raft;
+
+pub mod node;
+
+pub mod api;
+
+pub mod config;
+pub mod telemetry;
+
+pub mod app;
+pub mod bench;
+pub mod cli;

@@ -1,0 +1,54 @@
+//! Every bound of the server in one place, each with its unit and its reason. Bounds that a flag
+//! can change are defaults here; the rest are fixed.
+
+use std::time::Duration;
+
+/// Operations in one branch of a txn (`--max-txn-ops`), as etcd.
+pub const TXN_OPS_DEFAULT: usize = 128;
+/// A client request's size (`--max-request-bytes`), as etcd.
+pub const REQUEST_BYTES_DEFAULT: usize = 1536 * 1024;
+/// What gRPC framing may add to a request of that size, as etcd.
+pub const REQUEST_OVERHEAD_BYTES: usize = 512 * 1024;
+/// Backend quota when the flag is 0, as etcd.
+pub const QUOTA_BYTES_DEFAULT: i64 = 2 * 1024 * 1024 * 1024;
+/// What a put is charged on top of key and value in the quota check, as etcd.
+pub const QUOTA_PUT_OVERHEAD_BYTES: i64 = 256;
+/// What a lease is charged in the quota check, as etcd.
+pub const QUOTA_LEASE_BYTES: i64 = 64;
+
+/// The longest lease in seconds, as etcd.
+pub const LEASE_TTL_SECONDS_MAX: i64 = 9_000_000_000;
+/// Leases revoked for expiry per second, as etcd: a storm of expiries must not starve writers.
+pub const LEASE_REVOKES_PER_SECOND: usize = 1000;
+/// How often a long lease's remaining time is replicated, as etcd.
+pub const LEASE_CHECKPOINT_INTERVAL: Duration = Duration::from_secs(300);
+
+/// Bytes of effects in one log entry; above it a batch is split. Keeps one entry's encode, fsync
+/// and replication in the low milliseconds.
+pub const ENTRY_BYTES_MAX: usize = 1024 * 1024;
+/// Decisions in one log entry: bounds the time between two looks at the queue.
+pub const ENTRY_DECISIONS_MAX: usize = 1024;
+/// Entries proposed and not yet applied. Enough to keep disk and network busy at once; more only
+/// makes a void more expensive.
+pub const ENTRIES_IN_FLIGHT_MAX: usize = 4;
+/// Requests waiting for the sequencer; beyond it `too many requests`.
+pub const REQUESTS_QUEUED_MAX: usize = 16_384;
+
+/// What a request may take on top of two elections before `request timed out`, as etcd.
+pub const REQUEST_TIMEOUT_BASE: Duration = Duration::from_secs(5);
+/// A drained shutdown must be over by then; what is left is cut off.
+pub const SHUTDOWN_GRACE: Duration = Duration::from_millis(1200);
+
+/// How often a watch with `progress_notify` hears from an idle server, as etcd.
+pub const WATCH_PROGRESS_INTERVAL: Duration = Duration::from_secs(600);
+
+/// A wasm component's size: it travels in one log entry.
+pub const COMPONENT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Linear memory of one plugin instance.
+pub const PLUGIN_MEMORY_BYTES: usize = 16 * 1024 * 1024;
+/// Time one plugin call may take.
+pub const PLUGIN_CALL_TIME: Duration = Duration::from_millis(50);
+
+/// Free space below which writes are refused: room for raft's own records, one segment and a
+/// checkpoint, so that the node itself never meets a full disk.
+pub const DISK_RESERVE_BYTES: u64 = 192 * 1024 * 1024;
