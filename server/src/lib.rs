@@ -3,6 +3,7 @@
 //! `xtask tidy` checks that each uses only those above it in this list.
 
 pub mod clock;
+pub mod fatal;
 pub mod limits;
 pub mod types;
 

@@ -23,8 +23,11 @@ impl Cluster {
         let dir = tempfile::tempdir()?;
         let ports: [[u16; 3]; 3] = [free_ports(), free_ports(), free_ports()];
         let url = |port: u16| format!("http://127.0.0.1:{port}");
-        let all: Vec<_> =
-            ports.iter().enumerate().map(|(n, [_, public, _])| format!("m{n}={}", url(*public))).collect();
+        let all: Vec<_> = ports
+            .iter()
+            .enumerate()
+            .map(|(n, [_, public, _])| format!("m{n}={}", url(*public)))
+            .collect();
         let links = Links::default();
         let mut members = Vec::new();
         for (n, [client, public, real]) in ports.into_iter().enumerate() {

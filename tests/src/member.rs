@@ -194,7 +194,10 @@ impl Drop for Member {
     }
 }
 
-fn follow(pipe: Option<impl std::io::Read + Send + 'static>, output: &Arc<Mutex<VecDeque<String>>>) {
+fn follow(
+    pipe: Option<impl std::io::Read + Send + 'static>,
+    output: &Arc<Mutex<VecDeque<String>>>,
+) {
     let (Some(pipe), output) = (pipe, output.clone()) else { return };
     std::thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {

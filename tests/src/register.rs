@@ -11,13 +11,26 @@ use porcupine_rs::{CheckResult, Model, Operation, check_operations_timeout};
 /// What a client did and what it was told.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Observed {
-    Read { value: Option<u64> },
-    Write { value: u64 },
+    Read {
+        value: Option<u64>,
+    },
+    Write {
+        value: u64,
+    },
     /// Swapped, or found another value than expected.
-    CompareAndSwap { expected: u64, value: u64, swapped: bool },
+    CompareAndSwap {
+        expected: u64,
+        value: u64,
+        swapped: bool,
+    },
     /// The outcome is not known: it happened at some time after its call, or never.
-    MaybeWrite { value: u64 },
-    MaybeCompareAndSwap { expected: u64, value: u64 },
+    MaybeWrite {
+        value: u64,
+    },
+    MaybeCompareAndSwap {
+        expected: u64,
+        value: u64,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -99,7 +112,10 @@ pub fn is_linearizable(recorder: &Recorder, within: Duration) -> Result<(), Stri
             CheckResult::Ok => {}
             CheckResult::Illegal => return Err(format!("key {key}: {history:#?}")),
             CheckResult::Unknown => {
-                return Err(format!("key {key}: {} operations are too many to check", history.len()));
+                return Err(format!(
+                    "key {key}: {} operations are too many to check",
+                    history.len()
+                ));
             }
         }
     }
