@@ -11,12 +11,15 @@ pub mod effect;
 pub mod storage;
 pub mod wal;
 
-pub mod lease;
 pub mod mvcc;
+
+pub mod lease;
+
+pub mod machine;
+
 pub mod view;
 
 pub mod decide;
-pub mod machine;
 pub mod wasm;
 pub mod watch;
 
