@@ -102,6 +102,14 @@ pub fn encode(entry: &Entry) -> Bytes {
     encode_around(entry.id, entry.prev, entry.digest, &effects)
 }
 
+/// The id of an encoded entry, without reading the rest of it.
+pub fn peek_id(bytes: &[u8]) -> Option<ChainId> {
+    match bytes.split_first()? {
+        (&FORMAT, rest) => ChainId::from_bytes(rest.get(..ChainId::ENCODED_BYTES)?),
+        _ => None,
+    }
+}
+
 /// Reads an entry back and checks that its hash is that of its effects.
 pub fn decode(bytes: &Bytes) -> Result<Entry, CodecError> {
     let mut input = bytes.clone();

@@ -1,0 +1,161 @@
+//! Applies committed entries: blind, in memory, in order. On the leader the sequencer has computed
+//! each entry's outcome already and the applier only adopts it; everywhere else it is computed
+//! from the effects. At the end of a batch the outcome becomes visible, all at once and in this
+//! order: history, store, applied state, watchers, answers.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::answer::Decided;
+use super::applied::Version;
+use super::reign::Leading;
+use super::shared::Shared;
+use crate::effect::{self, ChainId};
+use crate::machine::{self, Applied, Change, State};
+use crate::raft::{LogId, Outcome, Payload, StoredMembership};
+use crate::storage::{self, Record};
+use crate::watch;
+use bytes::Bytes;
+
+/// The machine's hand: lives on raft's thread and is the only writer of the applied state.
+pub struct Applier {
+    pub(super) shared: Arc<Shared>,
+    pub(super) state: State,
+    pub(super) last: Option<LogId>,
+    pub(super) membership: StoredMembership,
+    /// What the entries since the last flush brought.
+    staged: Staged,
+}
+
+#[derive(Default)]
+struct Staged {
+    changes: Vec<Change>,
+    rows: machine::Rows,
+    answers: Vec<(Vec<Decided>, u64, Leading)>,
+    any: bool,
+}
+
+impl Applier {
+    pub fn new(shared: Arc<Shared>, last: Option<LogId>, membership: StoredMembership) -> Self {
+        let state = shared.applied.with(|version| version.state.clone());
+        Self { shared, state, last, membership, staged: Staged::default() }
+    }
+
+    pub(super) fn apply_entry(&mut self, log_id: LogId, payload: Payload) -> Outcome {
+        self.last = Some(log_id);
+        self.staged.any = true;
+        match payload {
+            Payload::Blank => Outcome::Applied,
+            Payload::Membership(membership) => {
+                self.note_membership(membership);
+                Outcome::Applied
+            }
+            Payload::Effects(bytes) => self.apply_effects(log_id, &bytes),
+        }
+    }
+
+    fn apply_effects(&mut self, log_id: LogId, bytes: &Bytes) -> Outcome {
+        let prepared = effect::peek_id(bytes)
+            .and_then(|id| self.shared.pipeline.take_following(id, self.state.chain));
+        let Some(prepared) = prepared else {
+            return self.apply_unprepared(log_id, bytes);
+        };
+        let ChainId { term, epoch, .. } = prepared.id;
+        self.state = prepared.state;
+        self.staged.changes.extend(prepared.changes);
+        self.staged.rows.extend(prepared.rows);
+        self.staged.answers.push((prepared.decided, log_id.index, Leading { term, epoch }));
+        Outcome::Applied
+    }
+
+    fn apply_unprepared(&mut self, log_id: LogId, bytes: &Bytes) -> Outcome {
+        let entry = match effect::decode(bytes) {
+            Ok(entry) => entry,
+            Err(error) => crate::fatal!(index = log_id.index, %error, "cannot read a committed entry"),
+        };
+        match machine::apply(&mut self.state, &entry) {
+            Ok(Applied::Done { changes, rows }) => {
+                self.staged.changes.extend(changes);
+                self.staged.rows.extend(rows);
+                Outcome::Applied
+            }
+            Ok(Applied::Void) => {
+                tracing::warn!(index = log_id.index, entry = %entry.id, "an entry is void");
+                Outcome::Void
+            }
+            Err(error) => crate::fatal!(
+                index = log_id.index, %error,
+                "this member's state differs from the leader's: remove the member and add it anew"
+            ),
+        }
+    }
+
+    /// Makes everything applied since the last flush visible.
+    pub(super) fn flush_staged(&mut self) {
+        let staged = std::mem::take(&mut self.staged);
+        let (true, Some(last)) = (staged.any, self.last) else { return };
+        let shared = &self.shared;
+        shared.history.extend(&staged.changes);
+        shared.store.write(self.store_batch(last, &staged));
+        let version = Version { state: self.state.clone(), index: last.index, term: term_of(&last) };
+        let old = shared.applied.publish(version);
+        for committed in committed(staged.changes) {
+            shared.hub.publish(committed);
+        }
+        for (decided, index, reign) in staged.answers {
+            answer(shared, decided, index, reign);
+        }
+        shared.drop_later(old);
+    }
+
+    fn store_batch(&self, last: LogId, staged: &Staged) -> storage::Batch {
+        let mut rows = staged.rows.clone();
+        rows.extend(machine::position_rows(&self.state));
+        rows.push(super::position::row(&last, &self.membership));
+        let records = staged.changes.iter().map(|change| (change.at, record(change))).collect();
+        storage::Batch { index: last.index, records, rows, forget: Vec::new() }
+    }
+
+    fn note_membership(&mut self, membership: StoredMembership) {
+        let me = self.shared.identity.member.0;
+        let sole = membership.is_sole_voter(me);
+        self.membership = membership;
+        self.shared.sole_voter.store(sole, Ordering::SeqCst);
+    }
+}
+
+fn term_of(log_id: &LogId) -> u64 {
+    log_id.leader_id.term
+}
+
+fn record(change: &Change) -> Record {
+    match &change.what {
+        machine::What::Put(item) => Record::Put(item.clone()),
+        machine::What::Delete { key } => Record::Delete { key: key.clone() },
+    }
+}
+
+/// Groups changes by revision, as watchers hear of them.
+fn committed(changes: Vec<Change>) -> Vec<Arc<watch::Committed>> {
+    let mut all: Vec<watch::Committed> = Vec::new();
+    for change in changes {
+        let revision = change.at.main;
+        match all.last_mut() {
+            Some(last) if last.revision == revision => last.events.push(change.into()),
+            _ => all.push(watch::Committed { revision, events: vec![change.into()] }),
+        }
+    }
+    all.into_iter().map(Arc::new).collect()
+}
+
+/// What changed something is proved by being applied; the rest needs a round that begins now.
+fn answer(shared: &Shared, decided: Vec<Decided>, index: u64, reign: Leading) {
+    let mut unproved = Vec::new();
+    for decided in decided {
+        match decided.confirm {
+            true => unproved.push(decided),
+            false => decided.call.answer(decided.result, index),
+        }
+    }
+    shared.confirm.submit(unproved, index, reign);
+}

@@ -1,0 +1,126 @@
+//! What the parts of a node share: the applied state, the head, the pipeline between sequencer
+//! and applier, and the ways to store, log and watchers.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::sync::mpsc;
+
+use super::applied::Applied;
+use super::confirm::Confirm;
+use super::error::Failure;
+use super::lane::Lane;
+use super::pipeline::Pipeline;
+use super::reign::Leading;
+use super::sequencer::Submission;
+use super::space::Space;
+use crate::clock::Clock;
+use crate::decide::Cx;
+use crate::limits::REQUEST_TIMEOUT_BASE;
+use crate::machine::State;
+use crate::mvcc::History;
+use crate::raft::Group;
+use crate::storage::Store;
+use crate::types::{ClusterId, MemberId};
+use crate::watch::Hub;
+
+/// Who this member is.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity {
+    pub cluster: ClusterId,
+    pub member: MemberId,
+}
+
+/// What flags decide about a node.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub election_timeout: Duration,
+    pub max_txn_ops: usize,
+    pub max_request_bytes: usize,
+    /// Backend quota in bytes; `None` is no quota.
+    pub quota_bytes: Option<i64>,
+}
+
+impl Options {
+    /// How long a request may take, as etcd.
+    pub fn request_timeout(&self) -> Duration {
+        REQUEST_TIMEOUT_BASE + 2 * self.election_timeout
+    }
+}
+
+/// Everything a node's tasks and threads have in common.
+pub struct Shared {
+    pub identity: Identity,
+    pub options: Options,
+    pub clock: Clock,
+    pub applied: Applied,
+    pub history: Arc<History>,
+    pub store: Arc<Store>,
+    pub hub: Arc<Hub>,
+    pub pipeline: Pipeline,
+    pub confirm: Confirm,
+    pub lane: Lane,
+    pub space: Arc<Space>,
+    pub queue: mpsc::Sender<Submission>,
+    /// True only while the log names this member as the one voter there is; see the log store's
+    /// membership hook, which clears it before a second voter can hear of its election.
+    pub sole_voter: Arc<AtomicBool>,
+    pub(super) group: OnceLock<Group>,
+    pub(super) head: ArcSwap<State>,
+    pub(super) reign: ArcSwap<Option<Leading>>,
+}
+
+impl Shared {
+    /// The raft group, which exists before anything else asks for it.
+    pub fn group(&self) -> &Group {
+        self.group.get().expect("the group is set before tasks start")
+    }
+
+    pub fn applied_index(&self) -> u64 {
+        self.applied.with(|version| version.index)
+    }
+
+    /// The newest head, for lanes.
+    pub fn head(&self) -> Arc<State> {
+        self.head.load_full()
+    }
+
+    pub(super) fn publish_head(&self, head: &State) {
+        if head.has_bindings() {
+            self.head.store(Arc::new(head.clone()));
+        }
+    }
+
+    /// The stretch of leadership that lasts now.
+    pub fn reign(&self) -> Option<Leading> {
+        **self.reign.load()
+    }
+
+    pub(super) fn set_reign(&self, reign: Option<Leading>) {
+        self.reign.store(Arc::new(reign));
+    }
+
+    pub(super) fn decision_limits(&self) -> Cx<'_> {
+        Cx {
+            max_txn_ops: self.options.max_txn_ops,
+            quota_bytes: self.options.quota_bytes,
+            db_size_bytes: self.store.live_bytes() as i64,
+            disk_is_short: self.space.is_short(),
+            past: Some((&self.history, &*self.store)),
+        }
+    }
+
+    /// One round: proof that this cluster's leader led after the call began, and the index it had
+    /// committed by then.
+    pub(super) async fn read_index_round(&self) -> Result<u64, Failure> {
+        if self.sole_voter.load(Ordering::SeqCst) {
+            return Ok(self.applied_index());
+        }
+        self.group().read_index().await.map_err(|error| {
+            tracing::debug!(%error, "read index failed");
+            Failure::NoLeader
+        })
+    }
+}
