@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use wit_bindgen_core::{Files, WorldGenerator};
 use wit_bindgen_rust::{Opts, WithOption};
 use wit_parser::Resolve;
 
@@ -20,6 +21,7 @@ fn host_options() -> Opts {
         generate_all: true,
         runtime_path: Some("::portunus_sdk::__rt::wit_bindgen::rt".to_owned()),
         pub_export_macro: true,
+        additional_derive_attributes: vec!["PartialEq".to_owned()],
         default_bindings_module: Some("::portunus_sdk::__rt::host".to_owned()),
         ..Opts::default()
     }
@@ -44,7 +46,7 @@ fn generate(world: &str, options: Opts) -> String {
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_path(sdk().join("wit")).expect("the contract parses");
     let world = resolve.select_world(&[package], Some(world)).expect("the world exists");
-    let mut files = wit_bindgen_core::Files::default();
+    let mut files = Files::default();
     options.build().generate(&mut resolve, world, &mut files).expect("bindings generate");
     let (_, code) = files.iter().next().expect("one file of bindings");
     String::from_utf8(code.to_vec()).expect("bindings are text")
