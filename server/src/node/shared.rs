@@ -6,12 +6,14 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use super::applied::Applied;
 use super::confirm::Confirm;
 use super::error::Failure;
 use super::lane::Lane;
+use super::past::StoreRecords;
 use super::pipeline::Pipeline;
 use super::reign::Leading;
 use super::sequencer::Submission;
@@ -22,8 +24,8 @@ use crate::limits::REQUEST_TIMEOUT_BASE;
 use crate::machine::State;
 use crate::mvcc::History;
 use crate::raft::Group;
-use crate::storage::Store;
-use crate::types::{ClusterId, MemberId};
+use crate::storage::{self, Store};
+use crate::types::{ClusterId, MemberId, Revision};
 use crate::watch::Hub;
 
 /// Who this member is.
@@ -56,8 +58,13 @@ pub struct Shared {
     pub options: Options,
     pub clock: Clock,
     pub applied: Applied,
-    pub history: Arc<History>,
+    /// Exchanged whole when a snapshot is installed; a reader keeps the one it began with.
+    pub history: ArcSwap<History>,
     pub store: Arc<Store>,
+    pub records: StoreRecords,
+    /// Index of the last batch given to the store: whoever writes holds it, so that batches of the
+    /// applier and of compaction never overtake each other.
+    pub(super) written_behind: Mutex<u64>,
     pub hub: Arc<Hub>,
     pub pipeline: Pipeline,
     pub confirm: Confirm,
@@ -102,6 +109,24 @@ impl Shared {
         self.reign.store(Arc::new(reign));
     }
 
+    /// Hands a batch of the applier to the store. The store fails only for good.
+    pub(super) fn write_behind(&self, batch: storage::Batch) {
+        let mut index = self.written_behind.lock();
+        *index = batch.index;
+        if let Err(error) = self.store.write(batch) {
+            crate::fatal!(%error, "the store takes no more writes");
+        }
+    }
+
+    /// Lets the store forget revisions that compaction has passed.
+    pub(super) fn forget_behind(&self, forget: Vec<Revision>) {
+        let index = self.written_behind.lock();
+        let batch = storage::Batch { index: *index, forget, ..storage::Batch::default() };
+        if let Err(error) = self.store.write(batch) {
+            crate::fatal!(%error, "the store takes no more writes");
+        }
+    }
+
     pub(super) fn decision_limits(&self) -> Cx<'_> {
         Cx {
             max_txn_ops: self.options.max_txn_ops,
@@ -115,7 +140,7 @@ impl Shared {
     /// One round: proof that this cluster's leader led after the call began, and the index it had
     /// committed by then.
     pub(super) async fn read_index_round(&self) -> Result<u64, Failure> {
-        if self.sole_voter.load(Ordering::SeqCst) {
+        if self.sole_voter.load(Ordering::SeqCst) && self.reign().is_some() {
             return Ok(self.applied_index());
         }
         self.group().read_index().await.map_err(|error| {

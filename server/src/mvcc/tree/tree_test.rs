@@ -62,9 +62,8 @@ fn check(node: &Node<Pair>, low: &[u8], high: Option<&[u8]>) {
             assert_eq!(inner.separators.len() + 1, inner.children.len());
             for at in 0..inner.children.len() {
                 let low = if at == 0 { low } else { &inner.separators.get(at - 1).slice };
-                let high = (at < inner.separators.len())
-                    .then(|| &inner.separators.get(at).slice)
-                    .or(high);
+                let high =
+                    (at < inner.separators.len()).then(|| &inner.separators.get(at).slice).or(high);
                 let child = inner.children.get(at);
                 assert!(child.count() > 0, "an empty child was left");
                 assert_eq!(child.count(), inner.counts[at] as usize);
