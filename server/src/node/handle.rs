@@ -19,7 +19,7 @@ use crate::raft::{ForwardError, Leadership};
 use crate::types::LeaseId;
 
 /// How long to wait for news of a leader before asking the same one again.
-const LEADER_NEWS: Duration = Duration::from_millis(50);
+pub(super) const LEADER_NEWS: Duration = Duration::from_millis(50);
 
 /// A cheap handle to a running member.
 #[derive(Clone)]
