@@ -75,7 +75,8 @@ pub(super) fn lease(state: &State, id: LeaseId) -> Row {
     let value = state.lease(id).map(|lease| {
         let grant = Effect::LeaseGrant { id, ttl: lease.ttl };
         let checkpoint = Effect::LeaseCheckpoint { id, remaining: lease.remaining };
-        encoded(if lease.remaining == 0 { &[grant] } else { &[grant, checkpoint] })
+        let both = [grant, checkpoint];
+        encoded(if lease.remaining == 0 { &both[..1] } else { &both })
     });
     (key(&[b"lease/", &id.0.to_be_bytes()]), value)
 }

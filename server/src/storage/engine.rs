@@ -149,7 +149,7 @@ impl Engine {
     /// speaks for both. The rows' memtable holds nothing else, and a flush installs its tables
     /// atomically, so after a crash there is this mark with these rows, or the one before.
     pub fn checkpoint(&self, rows: &Rows, mark: Mark) -> Result<(), Error> {
-        flush(&self.records)?;
+        self.flush_records()?;
         let mut batch = self.db.batch();
         for (key, value) in rows {
             match value {
@@ -160,6 +160,11 @@ impl Engine {
         batch.insert(&self.rows, row_key::MARK, mark.encode());
         self.commit(batch, "write rows")?;
         flush(&self.rows)
+    }
+
+    /// Makes every record durable. The engine does the same by itself when the memtable is full.
+    pub fn flush_records(&self) -> Result<(), Error> {
+        flush(&self.records)
     }
 
     /// What the tables hold; `None` when no checkpoint was ever made.

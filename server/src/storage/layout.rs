@@ -46,10 +46,6 @@ impl Layout {
         Ok(Self { dir: dir.to_path_buf(), _lock: Arc::new(lock) })
     }
 
-    pub fn dir(&self) -> &Path {
-        &self.dir
-    }
-
     pub fn path(&self, generation: u64) -> PathBuf {
         self.dir.join(format!("g{generation:06}"))
     }
