@@ -2,9 +2,10 @@
 //! reply to the message of its RPC.
 
 use portunus_proto::etcdserverpb::{
-    AlarmResponse, AuthStatusResponse, CompactionResponse, DeleteRangeResponse, HashKvResponse, HashResponse,
-    LeaseGrantResponse, LeaseLeasesResponse, LeaseRevokeResponse, LeaseTimeToLiveResponse,
-    PutResponse, RangeResponse, ResponseHeader, StatusResponse, TxnResponse,
+    AlarmResponse, AuthStatusResponse, CompactionResponse, DeleteRangeResponse, HashKvResponse,
+    HashResponse, LeaseGrantResponse, LeaseLeasesResponse, LeaseRevokeResponse,
+    LeaseTimeToLiveResponse, PutResponse, RangeResponse, ResponseHeader, StatusResponse,
+    TxnResponse,
 };
 use portunus_proto::portunus::v1::{DeployResponse, ListResponse, RemoveResponse};
 use tonic::{Request, Response, Status};
@@ -61,12 +62,14 @@ macro_rules! replies {
 
 headed!(
     AuthStatusResponse,
+    DeployResponse,
     HashKvResponse,
     HashResponse,
     LeaseLeasesResponse,
     LeaseTimeToLiveResponse,
     ListResponse,
     RangeResponse,
+    RemoveResponse,
     StatusResponse,
 );
 
@@ -78,8 +81,6 @@ replies!(
     LeaseGrant => LeaseGrantResponse,
     LeaseRevoke => LeaseRevokeResponse,
     Alarm => AlarmResponse,
-    Deploy => DeployResponse,
-    Remove => RemoveResponse,
 );
 
 /// Has a change decided and brings its reply into the form of the RPC.
@@ -101,7 +102,12 @@ where
     Ok(Response::new(answer.headed(node)))
 }
 
+/// The header of an answer that was given at `revision`.
+pub fn header_at(revision: i64, node: &Node) -> ResponseHeader {
+    ResponseHeader { revision, ..node.header() }
+}
+
 /// The header of answers about the cluster, which etcd gives without a revision.
 pub fn header_without_revision(node: &Node) -> ResponseHeader {
-    ResponseHeader { revision: 0, ..node.header() }
+    header_at(0, node)
 }

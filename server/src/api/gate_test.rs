@@ -34,15 +34,18 @@ impl Service<Request<()>> for Fixed {
     }
 }
 
-async fn outcome(leader: Option<u64>, header: (&str, &[u8]), inner: Option<Status>) -> Option<Status> {
+async fn outcome(
+    leader: Option<u64>,
+    header: (&str, &[u8]),
+    inner: Option<Status>,
+) -> Option<Status> {
     let (_keep, leadership) = watch::channel(Leadership { leader, ..Leadership::default() });
     let mut gate = Gate::new(Fixed(inner), leadership);
     let mut request = Request::new(());
     let value = HeaderValue::from_bytes(header.1).expect("a legal header");
-    request.headers_mut().insert(
-        header.0.parse::<tonic::codegen::http::HeaderName>().expect("a legal name"),
-        value,
-    );
+    request
+        .headers_mut()
+        .insert(header.0.parse::<tonic::codegen::http::HeaderName>().expect("a legal name"), value);
     let answer = gate.call(request).await.expect("infallible");
     Status::from_header_map(answer.headers())
 }

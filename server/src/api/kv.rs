@@ -6,12 +6,11 @@ use futures::{Stream, StreamExt};
 use portunus_proto::etcdserverpb::kv_server::Kv;
 use portunus_proto::etcdserverpb::{
     CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse, PutRequest,
-    PutResponse, RangeRequest, RangeResponse, RangeStreamResponse, ResponseHeader, TxnRequest,
-    TxnResponse,
+    PutResponse, RangeRequest, RangeResponse, RangeStreamResponse, TxnRequest, TxnResponse,
 };
 use tonic::{Request, Response, Status, async_trait};
 
-use super::answer::{Headed, write};
+use super::answer::{Headed, header_at, write};
 use super::ending::Ending;
 use super::status;
 use crate::decide;
@@ -78,7 +77,7 @@ impl Kv for KvService {
 /// and stays as it is.
 fn with_member(mut piece: RangeStreamResponse, node: &Node) -> RangeStreamResponse {
     if let Some(header) = piece.range_response.as_mut().and_then(|range| range.header.as_mut()) {
-        *header = ResponseHeader { revision: header.revision, ..node.header() };
+        *header = header_at(header.revision, node);
     }
     piece
 }

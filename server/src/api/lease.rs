@@ -8,11 +8,11 @@ use portunus_proto::etcdserverpb::lease_server::Lease;
 use portunus_proto::etcdserverpb::{
     LeaseGrantRequest, LeaseGrantResponse, LeaseKeepAliveRequest, LeaseKeepAliveResponse,
     LeaseLeasesRequest, LeaseLeasesResponse, LeaseRevokeRequest, LeaseRevokeResponse, LeaseStatus,
-    LeaseTimeToLiveRequest, LeaseTimeToLiveResponse, ResponseHeader,
+    LeaseTimeToLiveRequest, LeaseTimeToLiveResponse,
 };
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
-use super::answer::{Headed, write};
+use super::answer::{Headed, header_at, write};
 use super::ending::Ending;
 use super::status;
 use crate::decide;
@@ -37,7 +37,7 @@ impl Lease for LeaseService {
         &self,
         request: Request<LeaseGrantRequest>,
     ) -> Result<Response<LeaseGrantResponse>, Status> {
-        write(&self.node, request, decide::Request::LeaseGrant).await
+        write(&self.node, request.map(with_id), decide::Request::LeaseGrant).await
     }
 
     async fn lease_revoke(
@@ -88,6 +88,15 @@ impl Lease for LeaseService {
     }
 }
 
+/// Draws an id where the client names none. Of so many that a second one like it is not to be
+/// expected; it would be refused.
+fn with_id(mut grant: LeaseGrantRequest) -> LeaseGrantRequest {
+    if grant.id == 0 {
+        grant.id = rand::random_range(1..=i64::MAX);
+    }
+    grant
+}
+
 /// Renews one lease. The header's revision is that of before the renewal: a client must not see a
 /// renewal at a revision at which the lease is gone.
 async fn keep_alive(
@@ -96,6 +105,6 @@ async fn keep_alive(
 ) -> Result<LeaseKeepAliveResponse, Status> {
     let LeaseKeepAliveRequest { id } = asked?;
     let kept = node.lease_keep_alive(LeaseId(id)).await.map_err(status::of)?;
-    let header = ResponseHeader { revision: kept.revision, ..node.header() };
+    let header = header_at(kept.revision, &node);
     Ok(LeaseKeepAliveResponse { header: Some(header), id, ttl: kept.ttl })
 }

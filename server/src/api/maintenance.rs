@@ -16,7 +16,6 @@ use super::answer::{Headed, write};
 use super::{status, version};
 use crate::decide;
 use crate::node::Node;
-use crate::types::MemberId;
 
 /// Reported as the quota when there is none; etcd reports the flag, which is negative then.
 const NO_QUOTA: i64 = -1;
@@ -101,8 +100,8 @@ impl Maintenance for MaintenanceService {
         &self,
         request: Request<MoveLeaderRequest>,
     ) -> Result<Response<MoveLeaderResponse>, Status> {
-        let target = MemberId(request.into_inner().target_id);
-        self.node.move_leader(target).await.map_err(status::of)?;
+        let target = request.into_inner().target_id;
+        self.node.move_leader(target).await.map_err(status::of_failure)?;
         Ok(Response::new(MoveLeaderResponse { header: None }))
     }
 

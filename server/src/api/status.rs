@@ -1,8 +1,6 @@
 //! The only place that knows gRPC codes and etcd's exact texts. Clients match on both, so a text
 //! changes only when etcd's does.
 
-use std::borrow::Cow;
-
 use tonic::body::Body;
 use tonic::codegen::http::Response;
 use tonic::{Code, Status};
@@ -20,19 +18,56 @@ pub fn of(error: Error) -> Status {
 }
 
 fn of_refusal(refusal: &Refusal) -> Status {
-    let (code, text) = refusal_text(refusal);
-    Status::new(code, text)
+    match refusal_text(refusal) {
+        (code, Some(text)) => Status::new(code, text),
+        (code, None) => Status::new(code, format!("portunus: {refusal}")),
+    }
 }
 
-fn refusal_text(refusal: &Refusal) -> (Code, Cow<'static, str>) {
+/// The code, and etcd's text where etcd has one. What etcd does not know says it for itself.
+fn refusal_text(refusal: &Refusal) -> (Code, Option<&'static str>) {
     let (code, text) = match refusal {
         Refusal::EmptyKey => (Code::InvalidArgument, "etcdserver: key is not provided"),
         Refusal::KeyNotFound => (Code::InvalidArgument, "etcdserver: key not found"),
-        Refusal::NoSpace => {
-            (Code::ResourceExhausted, "etcdserver: mvcc: database space exceeded")
+        Refusal::ValueProvided => (Code::InvalidArgument, "etcdserver: value is provided"),
+        Refusal::LeaseProvided => (Code::InvalidArgument, "etcdserver: lease is provided"),
+        Refusal::TooManyOps => {
+            (Code::InvalidArgument, "etcdserver: too many operations in txn request")
+        }
+        Refusal::DuplicateKey => {
+            (Code::InvalidArgument, "etcdserver: duplicate key given in txn request")
+        }
+        Refusal::InvalidSortOption => (Code::InvalidArgument, "etcdserver: invalid sort option"),
+        Refusal::Compacted => {
+            (Code::OutOfRange, "etcdserver: mvcc: required revision has been compacted")
+        }
+        Refusal::FutureRevision => {
+            (Code::OutOfRange, "etcdserver: mvcc: required revision is a future revision")
+        }
+        Refusal::StreamSorted => {
+            (Code::Unimplemented, "RangeStream does not support custom sort orders")
+        }
+        Refusal::StreamFiltered => {
+            (Code::Unimplemented, "RangeStream does not support revision filters")
+        }
+        Refusal::LeaseNotFound => (Code::NotFound, "etcdserver: requested lease not found"),
+        Refusal::LeaseExists => (Code::FailedPrecondition, "etcdserver: lease already exists"),
+        Refusal::LeaseTtlTooLarge => (Code::OutOfRange, "etcdserver: too large lease TTL"),
+        Refusal::NoSpace => (Code::ResourceExhausted, "etcdserver: mvcc: database space exceeded"),
+        Refusal::Corrupt => (Code::DataLoss, "etcdserver: corrupt cluster"),
+        Refusal::NotApplied(_) => return (Code::Unavailable, None),
+        Refusal::Unreadable(_) => return (Code::Unknown, None),
+        Refusal::PolicyRefused { .. } | Refusal::ComponentBound { .. } => {
+            return (Code::FailedPrecondition, None);
+        }
+        Refusal::ComponentNotFound(_) | Refusal::BindingNotFound(_) => {
+            return (Code::NotFound, None);
+        }
+        Refusal::ComponentTooLarge { .. } | Refusal::BindingUnnamed => {
+            return (Code::InvalidArgument, None);
         }
     };
-    (code, Cow::Borrowed(text))
+    (code, Some(text))
 }
 
 /// A failure of the node as clients know it.
@@ -50,10 +85,9 @@ fn failure_text(failure: Failure) -> (Code, &'static str) {
             Code::Unavailable,
             "etcdserver: request timed out, possibly due to previous leader failure",
         ),
-        Failure::TimedOutConnectionLost => (
-            Code::Unavailable,
-            "etcdserver: request timed out, possibly due to connection lost",
-        ),
+        Failure::TimedOutConnectionLost => {
+            (Code::Unavailable, "etcdserver: request timed out, possibly due to connection lost")
+        }
         Failure::TimedOutApplying => (
             Code::Unavailable,
             "etcdserver: request timed out, waiting for the applied index took too long",
@@ -62,7 +96,7 @@ fn failure_text(failure: Failure) -> (Code, &'static str) {
         Failure::TooManyRequests => (Code::ResourceExhausted, "etcdserver: too many requests"),
         Failure::Stopped => (Code::Unavailable, "etcdserver: server stopped"),
         Failure::BadTransferee => (Code::FailedPrecondition, "etcdserver: bad leader transferee"),
-        Failure::Unreadable => (Code::Unknown, "the store of this member cannot be read"),
+        Failure::Unreadable => (Code::Unknown, "portunus: the store of this member cannot be read"),
     }
 }
 
@@ -70,7 +104,7 @@ fn failure_text(failure: Failure) -> (Code, &'static str) {
 pub fn of_ended_watch(ended: &Ended) -> Status {
     match ended {
         Ended::Closed(_) => of_failure(Failure::Stopped),
-        Ended::History(_) => Status::unavailable(ended.to_string()),
+        Ended::History(_) => Status::unavailable(format!("portunus: {ended}")),
     }
 }
 
@@ -86,12 +120,12 @@ pub fn invalid_client_api_version() -> Status {
 
 /// An RPC of etcd's surface that this server does not offer yet.
 pub fn not_offered(rpc: &'static str) -> Status {
-    Status::unimplemented(format!("portunus does not offer {rpc} yet"))
+    Status::unimplemented(format!("portunus: {rpc} is not offered yet"))
 }
 
 /// A bug: the node answered another question than it was asked.
 pub fn answer_of_another_kind() -> Status {
-    Status::internal("the node's answer is of another kind than the request")
+    Status::internal("portunus: the answer is of another kind than the request")
 }
 
 /// What tonic says of a message above the size limit, up to its numbers.

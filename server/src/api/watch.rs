@@ -15,7 +15,7 @@ use tonic::{Request, Response, Status, Streaming, async_trait};
 use super::ending::Ending;
 use super::status;
 use crate::node::Node;
-use crate::watch::{self, Session};
+use crate::watch::{self, WatchStream};
 
 /// Serves etcd's Watch service.
 pub struct WatchService {
@@ -51,7 +51,7 @@ impl Watch for WatchService {
 /// One watch stream.
 struct Conversation {
     node: Node,
-    session: Session,
+    session: WatchStream,
     requests: Streaming<WatchRequest>,
     /// The client may still ask. When it has said that it will not, its watches go on.
     open: bool,

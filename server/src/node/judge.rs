@@ -60,8 +60,7 @@ pub fn judge(
 ) -> (Result<Vec<Write>, Refusal>, ReadSet) {
     let resolved = match decide::resolve(head, request, &shared.decision_limits()) {
         Ok(resolved) => resolved,
-        // The sequencer comes to the same refusal on the newest head, or to none.
-        Err(_) => return (Ok(Vec::new()), ReadSet::on(head)),
+        Err(refusal) => return (Err(refusal), ReadSet::on(head)),
     };
     let mut hearing = Hearing::new(shared, head, resolved);
     let verdict = hearing.hear();

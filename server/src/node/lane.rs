@@ -13,6 +13,7 @@ use super::answer::Call;
 use super::ask::Ask;
 use super::error::Failure;
 use super::judge;
+use super::reign::Leading;
 use super::sequencer::Submission;
 use super::shared::Shared;
 use crate::decide::{Refusal, Request, Write};
@@ -37,11 +38,14 @@ pub struct Judged {
     pub tries: u32,
     /// The binding it waited for.
     pub binding: String,
+    /// The reign whose head it was: with another, the head may hold what never came to be.
+    pub reign: Leading,
 }
 
 struct Job {
     call: Call,
     head: State,
+    reign: Leading,
     tries: u32,
 }
 
@@ -88,7 +92,8 @@ impl Lane {
     }
 
     /// Has the plugins judge `call` on `head`; the sequencer hears of it through its queue.
-    pub fn judge(&self, call: Call, head: State, binding: String, tries: u32) {
+    pub fn judge(&self, call: Call, on: (State, Leading), binding: String, tries: u32) {
+        let (head, reign) = on;
         let mut waiting = self.desk.state.lock();
         if waiting.count >= REQUESTS_QUEUED_MAX || waiting.closed {
             return call.bounce(Failure::TooManyRequests);
@@ -97,7 +102,7 @@ impl Lane {
         if !waiting.jobs.contains_key(&binding) {
             waiting.turns.push_back(binding.clone());
         }
-        waiting.jobs.entry(binding).or_default().push_back(Job { call, head, tries });
+        waiting.jobs.entry(binding).or_default().push_back(Job { call, head, reign, tries });
         drop(waiting);
         self.desk.arrived.notify_one();
     }
@@ -133,13 +138,13 @@ fn run(desk: &Desk, shared: &Shared, queue: &mpsc::Sender<Submission>) {
 }
 
 fn judge_one(shared: &Shared, job: Job, binding: String) -> Option<Judged> {
-    let Job { call, head, tries } = job;
+    let Job { call, head, reign, tries } = job;
     if call.is_abandoned() {
         return None;
     }
     let Ask::Decide(request) = &call.ask else { return None };
     let (verdict, reads) = judge::judge(shared, &head, request);
-    Some(Judged { call, verdict, reads, tries, binding })
+    Some(Judged { call, verdict, reads, tries, binding, reign })
 }
 
 impl Desk {
