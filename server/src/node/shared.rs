@@ -1,6 +1,7 @@
 //! What the parts of a node share: the applied state, the head, the pipeline between sequencer
 //! and applier, and the ways to store, log and watchers.
 
+use std::io;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -25,7 +26,7 @@ use crate::limits::REQUEST_TIMEOUT_BASE;
 use crate::machine::State;
 use crate::mvcc::{History, Records};
 use crate::raft::Group;
-use crate::storage::{self, Store};
+use crate::storage::{self, Installed, Store};
 use crate::types::{ClusterId, MemberId, Revision};
 use crate::watch::Hub;
 
@@ -129,6 +130,14 @@ impl Shared {
         }
     }
 
+    /// Switches to a store that a snapshot filled.
+    pub(super) fn replace_store(&self, installed: Installed, index: u64) -> io::Result<()> {
+        let mut written = self.written_behind.lock();
+        self.store.replace(installed).map_err(io::Error::other)?;
+        *written = index;
+        Ok(())
+    }
+
     /// Lets the store forget revisions that compaction has passed.
     pub(super) fn forget_behind(&self, forget: Vec<Revision>) {
         let index = self.written_behind.lock();
@@ -150,12 +159,17 @@ impl Shared {
     }
 
     /// One round: proof that this cluster's leader led after the call began, and the index it had
-    /// committed by then.
+    /// committed by then. While this member reigns it is its own leadership that is proved.
     pub(super) async fn read_index_round(&self) -> Result<u64, Failure> {
         if self.is_alone() {
             return Ok(self.applied_index());
         }
-        self.group().read_index().await.map_err(|error| {
+        let group = self.group();
+        let round = match self.reign() {
+            Some(reign) => group.confirm(reign.term).await,
+            None => group.read_index().await,
+        };
+        round.map_err(|error| {
             tracing::debug!(%error, "read index failed");
             Failure::NoLeader
         })
