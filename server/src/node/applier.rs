@@ -159,7 +159,7 @@ impl Applier {
             answer(shared, decided, index, reign);
         }
         // Freeing what only the old version held takes time that raft's thread has not.
-        shared.store.drop_later(old);
+        shared.reaper.take(old);
     }
 
     fn store_batch(&self, last: LogId, staged: &Changes) -> storage::Batch {

@@ -23,6 +23,7 @@ mod plugins;
 mod policies;
 mod position;
 mod reads;
+mod reaper;
 mod reign;
 mod reserve;
 mod sequencer;

@@ -17,11 +17,13 @@ use super::lane::Lane;
 use super::past::StoreRecords;
 use super::pipeline::Pipeline;
 use super::policies::Policies;
+use super::reaper::Reaper;
 use super::reign::Leading;
 use super::sequencer::Submission;
 use super::space::Space;
 use crate::clock::Clock;
 use crate::decide::{Cx, Past};
+use crate::effect::Attributes;
 use crate::limits::REQUEST_TIMEOUT_BASE;
 use crate::machine::State;
 use crate::mvcc::{History, Records};
@@ -65,6 +67,8 @@ impl Options {
 pub struct Shared {
     pub identity: Identity,
     pub options: Options,
+    /// What this member publishes of itself.
+    pub attributes: Attributes,
     pub clock: Clock,
     pub applied: Arc<Applied>,
     /// Exchanged whole when a snapshot is installed; a reader keeps the one it began with.
@@ -82,6 +86,7 @@ pub struct Shared {
     /// Up to which revision compaction has been carried out here.
     pub(super) forgotten: watch::Sender<i64>,
     pub space: Arc<Space>,
+    pub(super) reaper: Reaper,
     pub queue: mpsc::Sender<Submission>,
     /// True only while the log names this member as the one voter there is; see the log store's
     /// membership hook, which clears it before a second voter can hear of its election.
