@@ -49,8 +49,8 @@ impl Plugin for PluginService {
     }
 
     async fn list(&self, _request: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
-        self.node.linearizable().await.map_err(status::of)?;
-        let bindings = self.node.bindings().into_iter().map(wire_binding).collect();
+        let bindings = self.node.bindings().await.map_err(status::of)?;
+        let bindings = bindings.into_iter().map(wire_binding).collect();
         Ok(Response::new(ListResponse { header: None, bindings }.headed(&self.node)))
     }
 }

@@ -5,7 +5,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::answer::Decided;
 use super::applied::Version;
@@ -93,7 +92,15 @@ impl raft::Applier for Applier {
 impl Applier {
     pub fn new(shared: Arc<Shared>, last: Option<LogId>, membership: StoredMembership) -> Self {
         let state = shared.applied.with(|version| version.state.clone());
-        Self { shared, state, last, membership, staged: Changes::default() }
+        let mut applier = Self {
+            shared,
+            state,
+            last,
+            membership: StoredMembership::default(),
+            staged: Changes::default(),
+        };
+        applier.note_membership(membership);
+        applier
     }
 
     fn apply_entry(&mut self, log_id: LogId, payload: Payload) -> Outcome {
@@ -173,8 +180,10 @@ impl Applier {
     fn note_membership(&mut self, membership: StoredMembership) {
         let me = self.shared.identity.member.0;
         let sole = membership.is_sole_voter(me);
+        if let (true, Some(log_id)) = (sole, &membership.log_id) {
+            self.shared.sole_voter.applied(log_id.index);
+        }
         self.membership = membership;
-        self.shared.sole_voter.store(sole, Ordering::SeqCst);
     }
 }
 

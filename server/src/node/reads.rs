@@ -159,7 +159,7 @@ impl Node {
 impl Shared {
     /// True when nobody else can have committed anything: this member is the only voter and leads.
     pub(super) fn is_alone(&self) -> bool {
-        self.sole_voter.load(std::sync::atomic::Ordering::SeqCst) && self.reign().is_some()
+        self.sole_voter.is_it() && self.reign().is_some()
     }
 
     /// Lends the past to a read of `version`.
