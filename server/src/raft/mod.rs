@@ -27,6 +27,8 @@ mod group_test;
 #[cfg(test)]
 mod memory_test;
 #[cfg(test)]
+mod proxy_test;
+#[cfg(test)]
 mod snapshot_test;
 
 pub use applier::{Applier, CHUNK_BYTES_MAX, Installer, Payload, SnapshotSource, Staged, Stager};
