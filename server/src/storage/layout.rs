@@ -14,11 +14,16 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::error::Error;
 
 /// First line of `CURRENT`: what wrote this directory, and in which format.
 pub const FORMAT: &str = "portunus-store 1";
+
+/// A predecessor that is still ending is waited for: its engine may be closing in the background.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+const LOCK_POLL: Duration = Duration::from_millis(10);
 
 const CURRENT: &str = "CURRENT";
 const LOCK: &str = "LOCK";
@@ -39,10 +44,17 @@ impl Layout {
         fs::create_dir_all(dir).map_err(Error::io("create the directory"))?;
         let lock = File::options().create(true).truncate(false).write(true).open(dir.join(LOCK));
         let lock = lock.map_err(Error::io("create the lock file"))?;
-        lock.try_lock().map_err(|e| match e {
-            fs::TryLockError::WouldBlock => Error::Locked(dir.to_path_buf()),
-            fs::TryLockError::Error(e) => Error::io("lock the directory")(e),
-        })?;
+        let deadline = Instant::now() + LOCK_PATIENCE;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(fs::TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    std::thread::sleep(LOCK_POLL);
+                }
+                Err(fs::TryLockError::WouldBlock) => return Err(Error::Locked(dir.to_path_buf())),
+                Err(fs::TryLockError::Error(e)) => return Err(Error::io("lock the directory")(e)),
+            }
+        }
         Ok(Self { dir: dir.to_path_buf(), _lock: Arc::new(lock) })
     }
 
@@ -94,7 +106,8 @@ impl Layout {
     /// Makes `generation` the one that counts, atomically and durably.
     pub fn flip(&self, generation: u64) -> Result<(), Error> {
         let text = format!("{FORMAT}\ng{generation:06}\n");
-        self.replace_file(&self.dir.join(CURRENT), text.as_bytes()).map_err(Error::io("write CURRENT"))
+        self.replace_file(&self.dir.join(CURRENT), text.as_bytes())
+            .map_err(Error::io("write CURRENT"))
     }
 
     /// Removes every generation but `keep`: what an aborted install or an old flip left.
@@ -124,7 +137,8 @@ impl Layout {
         let generation = self.current().ok().flatten().unwrap_or(newest);
         for entry in self.entries()? {
             if entry.file_name().is_some_and(|n| n.to_string_lossy().starts_with(ASIDE)) {
-                remove_if_there(fs::remove_dir_all(&entry)).map_err(Error::io("drop an older copy"))?;
+                remove_if_there(fs::remove_dir_all(&entry))
+                    .map_err(Error::io("drop an older copy"))?;
             }
         }
         let aside = self.dir.join(format!("{ASIDE}{generation:06}"));

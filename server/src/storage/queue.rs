@@ -31,9 +31,8 @@ impl Batch {
     /// What it takes while it waits.
     pub fn bytes(&self) -> usize {
         let records = self.records.iter().map(|(_, r)| record_bytes(r.encoded_len()) as usize);
-        let rows = self.rows.iter().map(|(key, value)| {
-            key.len() + value.as_ref().map_or(0, Bytes::len)
-        });
+        let rows =
+            self.rows.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Bytes::len));
         // A fixed part for the maps around each, so that empty batches are bounded too.
         let count = self.records.len() + self.rows.len() + 1;
         records.sum::<usize>() + rows.sum::<usize>() + self.forget.len() * 12 + count * 64
@@ -168,10 +167,16 @@ impl Queue {
         self.room.notify_all();
     }
 
-    /// Why the writer has ended, for whoever lost its answer.
+    /// Why the writer has ended, for whoever lost its answer. The answer is lost a moment before
+    /// the reason is known, so this waits for it.
     pub fn why_ended(&self) -> Error {
-        let why = self.state.lock().ended.clone();
-        Error::Stopped(why.unwrap_or_else(|| "its writer is gone".into()))
+        let mut state = self.state.lock();
+        loop {
+            if let Some(why) = &state.ended {
+                return Error::Stopped(why.clone());
+            }
+            self.room.wait(&mut state);
+        }
     }
 
     pub fn pending_bytes(&self) -> usize {
