@@ -71,11 +71,7 @@ pub fn encode_effect(effect: &Effect, out: &mut Vec<u8>) {
         Effect::ComponentDrop { digest } => fields(out, tag::COMPONENT_DROP, &[digest]),
         Effect::Bind(b) => {
             let on_failure = [u8::from(b.on_failure == FailurePolicy::Open)];
-            fields(
-                out,
-                tag::BIND,
-                &[b.name.as_bytes(), &b.digest, &b.prefix, &b.config, &on_failure],
-            );
+            fields(out, tag::BIND, &[b.name.as_bytes(), &b.digest, &b.prefix, &b.config, &on_failure]);
         }
         Effect::Unbind { name } => fields(out, tag::UNBIND, &[name.as_bytes()]),
         Effect::By(Author { binding, digest, caller }) => {

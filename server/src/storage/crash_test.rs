@@ -2,7 +2,7 @@
 //! what the batches up to the index it claims left, and the replay of the rest makes it whole.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -15,6 +15,9 @@ use super::super::model::{Model, batch, delete, open, put, row};
 use super::super::{Batch, Checkpoint, Options, Store};
 use super::{Engine, Forgets, Layout, Mark};
 use crate::types::Revision;
+
+/// More than any case writes to a journal, less than fjall preallocates.
+const JOURNAL_BYTES_MAX: u64 = 1 << 18;
 
 /// What happens to bytes nobody synced.
 #[derive(Clone, Copy, Debug)]
@@ -187,7 +190,9 @@ fn inflict(damage: Damage, dir: &Path) {
         return;
     }
     for path in journals(dir) {
-        let mut bytes = fs::read(&path).expect("read");
+        let mut bytes = Vec::new();
+        let start = File::open(&path).expect("opened").take(JOURNAL_BYTES_MAX);
+        BufReader::new(start).read_to_end(&mut bytes).expect("read");
         // Preallocated: what counts is before the zeroes.
         let used = bytes.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
         let share = |part: u8| used * usize::from(part) / 256;

@@ -116,8 +116,7 @@ mod tests {
         let keys = ["", "a", "a\0", "b", "b\0", "bb", "c", "d"];
         for x in &ranges {
             for y in &ranges {
-                let shared =
-                    keys.iter().any(|k| x.contains(k.as_bytes()) && y.contains(k.as_bytes()));
+                let shared = keys.iter().any(|k| x.contains(k.as_bytes()) && y.contains(k.as_bytes()));
                 assert_eq!(x.overlaps(y), y.overlaps(x), "{x:?} {y:?}");
                 assert_eq!(x.overlaps(y), shared, "{x:?} {y:?}");
             }
