@@ -314,7 +314,7 @@ fn a_damaged_store_is_refused_set_aside_and_started_anew() {
     let (store, _) = open(dir.path());
     write_all(&store, &log(5));
     store.close().expect("closed");
-    fs::remove_dir_all(dir.path().join("g000001/keyspaces/2/tables")).expect("removed");
+    fs::remove_file(dir.path().join("g000001/keyspaces/1/current")).expect("removed");
     let error = Store::open(dir.path(), Options::default()).err().expect("refused");
     assert!(error.is_damage(), "{error}");
     let aside = Store::set_aside(dir.path()).expect("moved").expect("there was one");
