@@ -220,7 +220,9 @@ impl Client {
             // The answer may have waited while the store was compacted further.
             let at = response.compact_revision;
             assert!(at <= compacted, "{at} is not compacted, {compacted} is");
-            let lost = self.watching.remove(&id).expect("only a watcher is cancelled");
+            // A cancel that came too late is not answered.
+            let lost = self.watching.remove(&id).or_else(|| self.leaving.remove(&id));
+            let lost = lost.expect("only a watcher is cancelled");
             let next = lost.start.max(lost.last + 1);
             assert!(next < at, "{next} is not compacted at {at}");
             self.lost_to_compaction += 1;

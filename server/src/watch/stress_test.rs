@@ -84,7 +84,7 @@ fn run(options: Options) {
                     keys.iter().map(|key| (Bytes::from(*key), Some(value.clone()))).collect();
                 hub.publish(store.commit(&wishes));
                 reached.store(store.revision(), Ordering::Release);
-                if number % 64 == 0 {
+                if number.is_multiple_of(64) {
                     std::thread::yield_now();
                 }
             }
