@@ -223,12 +223,15 @@ impl World {
 
     /// Lets all streams read to the end; then nobody may wait for anything.
     fn settle(&mut self) {
-        let records = self.store.records();
         for session in 0..SESSIONS {
             while self.poll(session) {}
-            for (id, expect) in &mut self.sessions[session].2.watching {
-                assert!(expect.peek(&records).is_none(), "{id} misses {:?}", expect.peek(&records));
-            }
+            let watching = &mut self.sessions[session].2.watching;
+            self.store.show(|records, _| {
+                for (id, expect) in watching {
+                    let next = expect.peek(records);
+                    assert!(next.is_none(), "{id} misses {next:?}");
+                }
+            });
             assert!(self.sessions[session].2.leaving.is_empty(), "a cancel was not answered");
         }
         let stats = self.hub.stats();
