@@ -8,8 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::api;
 use crate::clock::Clock;
-use crate::config::identity::{cluster_id, member_id};
-use crate::config::{self, Config};
+use crate::config::{self, Config, cluster_id, member_id};
 use crate::limits::{QUOTA_BYTES_DEFAULT, SHUTDOWN_GRACE};
 use crate::node::{self, AutoCompaction, Identity, Node, Options, Parts};
 use crate::raft::Peer;

@@ -63,7 +63,10 @@ fn refusal_text(refusal: &Refusal) -> (Code, Option<&'static str>) {
         Refusal::ComponentNotFound(_) | Refusal::BindingNotFound(_) => {
             return (Code::NotFound, None);
         }
-        Refusal::ComponentTooLarge { .. } | Refusal::BindingUnnamed => {
+        Refusal::Conflict { .. } => return (Code::Aborted, None),
+        Refusal::ComponentTooLarge { .. }
+        | Refusal::BindingUnnamed
+        | Refusal::InvalidComponent(_) => {
             return (Code::InvalidArgument, None);
         }
     };

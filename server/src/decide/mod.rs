@@ -24,3 +24,10 @@ pub use policy::{Resolved, Write, resolve};
 pub use refusal::Refusal;
 pub use request::{Reply, Request};
 pub use run::{check, decide};
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod model_test;
+#[cfg(test)]
+mod requests;

@@ -47,6 +47,11 @@ pub enum Refusal {
     Unreadable(String),
     #[error("refused by {binding}: {reason}")]
     PolicyRefused { binding: String, reason: String },
+    /// Its plugins were overtaken by other writes again and again.
+    #[error("conflict: other writes kept changing what {binding} reads; try again")]
+    Conflict { binding: String },
+    #[error("not a plugin: {0}")]
+    InvalidComponent(String),
     #[error("component {0} is not stored: deploy it first")]
     ComponentNotFound(String),
     #[error("component {digest} is bound as {binding}: unbind it first")]

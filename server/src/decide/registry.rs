@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::writer::Writer;
 use super::{Refusal, Reply};
-use crate::effect::{Binding, Component, Effect};
+use crate::effect::{Attributes, Binding, Component, Effect};
 use crate::limits::COMPONENT_BYTES_MAX;
 use bytes::Bytes;
 
@@ -60,6 +60,14 @@ pub(super) fn unbind(writer: &mut Writer<'_>, name: &str) -> Result<Reply, Refus
     }
     writer.emit(Effect::Unbind { name: name.to_owned() });
     Ok(done(writer))
+}
+
+/// Takes a member's word about itself; the same again is no change.
+pub(super) fn publish(writer: &mut Writer<'_>, own: &Attributes) -> Reply {
+    if writer.head.registry().members.get(&own.member) != Some(own) {
+        writer.emit(Effect::Publish(own.clone()));
+    }
+    done(writer)
 }
 
 /// Never lowers it.

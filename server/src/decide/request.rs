@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use portunus_proto::etcdserverpb as pb;
 
-use crate::effect::{Alarm, AlarmKind, Binding, Component};
+use crate::effect::{Alarm, AlarmKind, Attributes, Binding, Component};
 use crate::machine::State;
 use crate::types::{LeaseId, MemberId};
 
@@ -33,6 +33,8 @@ pub enum Request {
     Unbind {
         name: String,
     },
+    /// A member's word about itself.
+    Publish(Attributes),
     /// Every member knows the effects of this level.
     RaiseFeatureLevel(u32),
 }

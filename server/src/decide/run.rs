@@ -49,6 +49,7 @@ pub fn decide(
         Request::DropComponent { digest } => registry::drop_component(&mut writer, digest)?,
         Request::Bind(binding) => registry::bind(&mut writer, binding)?,
         Request::Unbind { name } => registry::unbind(&mut writer, name)?,
+        Request::Publish(own) => registry::publish(&mut writer, own),
         Request::RaiseFeatureLevel(level) => registry::raise_level(&mut writer, *level),
     };
     if !added.is_empty() {

@@ -91,6 +91,7 @@ pub(super) fn registered(effect: &Effect) -> Row {
         Effect::ComponentDrop { digest } => (key(&[b"component/", digest]), None),
         Effect::Bind(binding) => (key(&[b"binding/", binding.name.as_bytes()]), value()),
         Effect::Unbind { name } => (key(&[b"binding/", name.as_bytes()]), None),
+        Effect::Publish(own) => (key(&[b"member/", &own.member.0.to_be_bytes()]), value()),
         other => unreachable!("not a registry effect: {other:?}"),
     }
 }

@@ -181,6 +181,7 @@ impl State {
                 registry.bindings.remove(name);
                 self.bindings_revision += 1;
             }
+            Effect::Publish(own) => drop(registry.members.insert(own.member, own.clone())),
             _ => return,
         }
         rows.push(rows::registered(effect));

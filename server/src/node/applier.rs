@@ -3,6 +3,7 @@
 //! from the effects. At the end of a batch the outcome becomes visible, all at once and in this
 //! order: history, store, applied state, watchers, answers.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -11,9 +12,12 @@ use super::applied::Version;
 use super::past;
 use super::reign::Leading;
 use super::shared::Shared;
+use super::snapshot;
 use crate::effect::{self, ChainId};
 use crate::machine::{self, Applied, Change, State};
-use crate::raft::{LogId, Outcome, Payload, StoredMembership};
+use crate::raft::{
+    self, LogId, Outcome, Payload, SnapshotSource, Staged, Stager, StoredMembership,
+};
 use crate::storage;
 use bytes::Bytes;
 
@@ -24,24 +28,75 @@ pub struct Applier {
     pub(super) last: Option<LogId>,
     pub(super) membership: StoredMembership,
     /// What the entries since the last flush brought.
-    staged: Staged,
+    staged: Changes,
 }
 
 #[derive(Default)]
-struct Staged {
+struct Changes {
     changes: Vec<Change>,
     rows: machine::Rows,
     answers: Vec<(Vec<Decided>, u64, Leading)>,
     any: bool,
 }
 
+impl raft::Applier for Applier {
+    fn applied(&self) -> (Option<LogId>, StoredMembership) {
+        (self.last, self.membership.clone())
+    }
+
+    fn apply(&mut self, log_id: LogId, payload: Payload) -> Outcome {
+        self.apply_entry(log_id, payload)
+    }
+
+    fn flush(&mut self) {
+        self.flush_staged();
+    }
+
+    /// Waits for the store to have everything applied: its contents and the position that raft
+    /// names must be those of one moment.
+    fn snapshot(&mut self) -> Box<dyn SnapshotSource> {
+        self.flush_staged();
+        match snapshot::Source::new(&self.shared.store) {
+            Ok(source) => Box::new(source),
+            Err(error) => crate::fatal!(%error, "the store gives no snapshot"),
+        }
+    }
+
+    fn stager(&self) -> Box<dyn Stager> {
+        Box::new(snapshot::StoreStager(self.shared.store.clone()))
+    }
+
+    fn install(
+        &mut self,
+        last: Option<LogId>,
+        membership: StoredMembership,
+        staged: Staged,
+    ) -> io::Result<()> {
+        let snapshot::Complete { installed, state, history } = staged.take();
+        let index = last.map_or(0, |last| last.index);
+        self.shared.replace_store(installed, index)?;
+        self.staged = Changes::default();
+        self.last = last;
+        self.note_membership(membership);
+        self.state = state.clone();
+        let (revision, compacted) = (state.revision, state.compacted);
+        self.shared.history.store(Arc::new(history));
+        let term = last.as_ref().map_or(0, term_of);
+        self.shared.applied.publish(Version { state, index, term });
+        // Watchers go on from the snapshot's history, or hear that it does not reach back.
+        self.shared.hub.reset(revision, compacted);
+        tracing::info!(index, revision, "applied snapshot");
+        Ok(())
+    }
+}
+
 impl Applier {
     pub fn new(shared: Arc<Shared>, last: Option<LogId>, membership: StoredMembership) -> Self {
         let state = shared.applied.with(|version| version.state.clone());
-        Self { shared, state, last, membership, staged: Staged::default() }
+        Self { shared, state, last, membership, staged: Changes::default() }
     }
 
-    pub(super) fn apply_entry(&mut self, log_id: LogId, payload: Payload) -> Outcome {
+    fn apply_entry(&mut self, log_id: LogId, payload: Payload) -> Outcome {
         self.last = Some(log_id);
         self.staged.any = true;
         match payload {
@@ -91,7 +146,7 @@ impl Applier {
     }
 
     /// Makes everything applied since the last flush visible.
-    pub(super) fn flush_staged(&mut self) {
+    fn flush_staged(&mut self) {
         let staged = std::mem::take(&mut self.staged);
         let (true, Some(last)) = (staged.any, self.last) else { return };
         let shared = &self.shared;
@@ -103,10 +158,11 @@ impl Applier {
         for (decided, index, reign) in staged.answers {
             answer(shared, decided, index, reign);
         }
-        shared.drop_later(old);
+        // Freeing what only the old version held takes time that raft's thread has not.
+        shared.reaper.take(old);
     }
 
-    fn store_batch(&self, last: LogId, staged: &Staged) -> storage::Batch {
+    fn store_batch(&self, last: LogId, staged: &Changes) -> storage::Batch {
         let mut rows = staged.rows.clone();
         rows.extend(machine::position_rows(&self.state));
         rows.push(super::position::row(&last, &self.membership));

@@ -58,6 +58,27 @@ pub async fn forget(shared: Arc<Shared>) {
     }
 }
 
+/// Compiles the plugins of new bindings before a write asks for them.
+pub async fn follow_bindings(shared: Arc<Shared>) {
+    let mut applied = shared.applied.watch();
+    let mut followed = 0;
+    loop {
+        let version = shared.applied.load();
+        if version.state.bindings_revision != followed {
+            followed = version.state.bindings_revision;
+            let shared = shared.clone();
+            let compiled =
+                tokio::task::spawn_blocking(move || shared.policies.follow(&version.state));
+            if compiled.await.is_err() {
+                return;
+            }
+        }
+        if applied.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
 /// Purges the log behind the checkpoint before the store's last, keeping `keep` entries for
 /// members that lag.
 pub async fn purge(shared: Arc<Shared>, keep: u64) {

@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::error::Failure;
+use super::error::{Error, Failure};
 use super::handle::Node;
 use super::sequencer::Submission;
+use crate::decide::Request;
+use crate::raft::TransferError;
 
+/// Entries that a member may lack and still take over: it gets them within a round trip.
+const CATCH_UP_ENTRIES: u64 = 64;
 /// What may be asked of a handover: draining takes an fsync and a round trip, the election another.
 const HANDOVER: Duration = Duration::from_millis(600);
 
@@ -23,7 +27,7 @@ impl Node {
             match index {
                 Ok(index) => {
                     self.shared.applied.reached(index).await;
-                    return Ok(());
+                    return self.publish().await;
                 }
                 Err(Failure::Stopped) => return Err(Failure::Stopped),
                 // Elected, but not confirmed by a quorum yet.
@@ -32,14 +36,27 @@ impl Node {
         }
     }
 
+    /// Tells the cluster how this member is called and where clients reach it.
+    async fn publish(&self) -> Result<(), Failure> {
+        loop {
+            match self.write(Request::Publish(self.shared.attributes.clone())).await {
+                Ok(_) => return Ok(()),
+                Err(Error::Failed(Failure::Stopped)) => return Err(Failure::Stopped),
+                Err(error) => tracing::warn!(%error, "not published yet, trying again"),
+            }
+        }
+    }
+
     /// Hands leadership to `to` without losing a decision: proposing stops, what is outstanding is
     /// resolved, and only then raft is asked.
     pub async fn move_leader(&self, to: u64) -> Result<(), Failure> {
-        let group = self.shared.group();
         if self.shared.reign().is_none() {
             return Err(Failure::NotLeader);
         }
-        if !group.is_caught_up(to) {
+        if to == self.shared.identity.member.0 {
+            return Ok(());
+        }
+        if !self.is_caught_up(to) {
             return Err(Failure::BadTransferee);
         }
         let (frozen, drained) = oneshot::channel();
@@ -53,25 +70,49 @@ impl Node {
     }
 
     async fn hand_over(&self, to: u64) -> Result<(), Failure> {
-        let mut leadership = self.leadership();
-        self.shared.group().transfer_leader(to).await.map_err(|_| Failure::TimedOut)?;
-        let handed = leadership.wait_for(|now| now.leader == Some(to));
-        match tokio::time::timeout(self.shared.options.election_timeout, handed).await {
-            Ok(Ok(_)) => Ok(()),
-            _ => Err(Failure::TimedOut),
-        }
+        let handed = self.shared.group().transfer_leader(to).await;
+        handed.map_err(|error| match error {
+            TransferError::NotLeader => Failure::NotLeader,
+            TransferError::NotVoter(_) => Failure::BadTransferee,
+            TransferError::TimedOut(_) => Failure::TimedOut,
+        })
     }
 
     /// Ends this member: leadership goes to the member that is furthest, then everything closes.
     pub async fn stop(&self) {
-        if let Some(heir) = self.shared.group().heir() {
+        if let Some(heir) = self.heir() {
             let handed = tokio::time::timeout(HANDOVER, self.move_leader(heir)).await;
             if !matches!(handed, Ok(Ok(()))) {
                 tracing::warn!(heir, "leadership was not handed over");
             }
         }
         self.shared.hub.close("server stopped");
+        self.shared.lane.close();
         self.shared.group().shutdown().await;
-        self.shared.store.stop();
+        let store = self.shared.store.clone();
+        // Only shortens the next start: what the store lacks is in the log.
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || store.checkpoint_now()).await {
+            tracing::warn!(%error, "no checkpoint at the end");
+        }
+    }
+
+    /// The voter whose log is furthest, when this member leads others.
+    fn heir(&self) -> Option<u64> {
+        self.shared.reign()?;
+        let (group, me) = (self.shared.group(), self.shared.identity.member.0);
+        let membership = group.membership();
+        let matching = group.status().matching;
+        let others = membership.peers.keys().filter(|id| **id != me && membership.is_voter(**id));
+        others.copied().max_by_key(|id| matching.get(id).copied().flatten())
+    }
+
+    /// True when `to` is a voter that has all but the newest of this leader's log.
+    fn is_caught_up(&self, to: u64) -> bool {
+        let group = self.shared.group();
+        let status = group.status();
+        let reached = status.matching.get(&to).copied().flatten();
+        let committed = status.committed.map_or(0, |at| at.index);
+        group.membership().is_voter(to)
+            && reached.is_some_and(|at| at + CATCH_UP_ENTRIES >= committed)
     }
 }

@@ -1,6 +1,7 @@
 //! What the parts of a node share: the applied state, the head, the pipeline between sequencer
 //! and applier, and the ways to store, log and watchers.
 
+use std::io;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -16,16 +17,18 @@ use super::lane::Lane;
 use super::past::StoreRecords;
 use super::pipeline::Pipeline;
 use super::policies::Policies;
+use super::reaper::Reaper;
 use super::reign::Leading;
 use super::sequencer::Submission;
 use super::space::Space;
 use crate::clock::Clock;
 use crate::decide::{Cx, Past};
+use crate::effect::Attributes;
 use crate::limits::REQUEST_TIMEOUT_BASE;
 use crate::machine::State;
 use crate::mvcc::{History, Records};
 use crate::raft::Group;
-use crate::storage::{self, Store};
+use crate::storage::{self, Installed, Store};
 use crate::types::{ClusterId, MemberId, Revision};
 use crate::watch::Hub;
 
@@ -64,6 +67,8 @@ impl Options {
 pub struct Shared {
     pub identity: Identity,
     pub options: Options,
+    /// What this member publishes of itself.
+    pub attributes: Attributes,
     pub clock: Clock,
     pub applied: Arc<Applied>,
     /// Exchanged whole when a snapshot is installed; a reader keeps the one it began with.
@@ -81,6 +86,7 @@ pub struct Shared {
     /// Up to which revision compaction has been carried out here.
     pub(super) forgotten: watch::Sender<i64>,
     pub space: Arc<Space>,
+    pub(super) reaper: Reaper,
     pub queue: mpsc::Sender<Submission>,
     /// True only while the log names this member as the one voter there is; see the log store's
     /// membership hook, which clears it before a second voter can hear of its election.
@@ -129,6 +135,14 @@ impl Shared {
         }
     }
 
+    /// Switches to a store that a snapshot filled.
+    pub(super) fn replace_store(&self, installed: Installed, index: u64) -> io::Result<()> {
+        let mut written = self.written_behind.lock();
+        self.store.replace(installed).map_err(io::Error::other)?;
+        *written = index;
+        Ok(())
+    }
+
     /// Lets the store forget revisions that compaction has passed.
     pub(super) fn forget_behind(&self, forget: Vec<Revision>) {
         let index = self.written_behind.lock();
@@ -150,12 +164,17 @@ impl Shared {
     }
 
     /// One round: proof that this cluster's leader led after the call began, and the index it had
-    /// committed by then.
+    /// committed by then. While this member reigns it is its own leadership that is proved.
     pub(super) async fn read_index_round(&self) -> Result<u64, Failure> {
         if self.is_alone() {
             return Ok(self.applied_index());
         }
-        self.group().read_index().await.map_err(|error| {
+        let group = self.group();
+        let round = match self.reign() {
+            Some(reign) => group.confirm(reign.term).await,
+            None => group.read_index().await,
+        };
+        round.map_err(|error| {
             tracing::debug!(%error, "read index failed");
             Failure::NoLeader
         })

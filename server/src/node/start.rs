@@ -1,6 +1,7 @@
 //! Bringing a member up from its disk: the store first, then what the log holds beyond it, then
 //! raft on top, then the threads and tasks that do the work.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -20,6 +21,8 @@ use super::handle::Node;
 use super::lane::Lane;
 use super::past::{self, StoreRecords, WatchPast};
 use super::pipeline::Pipeline;
+use super::policies::Policies;
+use super::reaper::Reaper;
 use super::position;
 use super::sequencer::{Sequencer, Submission};
 use super::shared::{Identity, Options, Shared};
@@ -28,11 +31,12 @@ use crate::clock::Clock;
 use crate::limits::REQUESTS_QUEUED_MAX;
 use crate::machine::{self, State, What};
 use crate::mvcc::History;
-use crate::raft::{Group, GroupOptions, LogId, LogStore, Peer, StoredMembership};
+use crate::effect::Attributes;
+use crate::raft::{self, Group, LogId, LogStore, Peer, StoredMembership};
 use crate::storage::{self, Store};
 use crate::types::{MemberId, Revision};
 use crate::wal;
-use crate::watch::Hub;
+use crate::watch::{self as watch_hub, Hub};
 
 /// Everything a member needs to start.
 pub struct Parts {
@@ -41,9 +45,10 @@ pub struct Parts {
     pub data_dir: PathBuf,
     pub clock: Clock,
     pub heartbeat: Duration,
-    pub pre_vote: bool,
-    /// Where peers reach this member: `host:port`.
-    pub listen_peers: Vec<String>,
+    /// What this member publishes of itself.
+    pub attributes: Attributes,
+    /// Where peers reach this member, bound already.
+    pub peer_listeners: Vec<std::net::TcpListener>,
     /// The members a new cluster begins with, this one among them.
     pub first_members: Vec<(MemberId, Peer)>,
     pub no_fsync: bool,
@@ -63,6 +68,8 @@ pub enum StartError {
     #[error(transparent)]
     Log(#[from] wal::Error),
     #[error(transparent)]
+    Contents(#[from] machine::LoadError),
+    #[error(transparent)]
     Position(#[from] position::DamagedPosition),
     #[error(
         "the store had to be set aside and the log reaches back only to entry {first}: this \
@@ -70,8 +77,10 @@ pub enum StartError {
          restore a backup"
     )]
     Unrestorable { first: u64 },
-    #[error("raft: {0}")]
-    Raft(String),
+    #[error(transparent)]
+    Raft(#[from] raft::StartError),
+    #[error("cannot start a thread: {0}")]
+    Thread(String),
 }
 
 /// What the disk holds.
@@ -85,7 +94,7 @@ struct Recovered {
 
 /// Opens the data directory and starts the member. Returns once raft runs; whether there is a
 /// leader yet is another question.
-pub async fn start(parts: Parts) -> Result<Node, StartError> {
+pub async fn start(mut parts: Parts) -> Result<Node, StartError> {
     prepare_dir(&parts.data_dir)?;
     let space = Arc::new(Space::new(&parts.data_dir));
     let sole_voter = Arc::new(AtomicBool::new(false));
@@ -105,15 +114,24 @@ pub async fn start(parts: Parts) -> Result<Node, StartError> {
     let index = applied.map_or(0, |applied| applied.index);
     let term = applied.map_or(0, |applied| applied.leader_id.term);
     let store = Arc::new(store);
-    let hub = Hub::new(state.revision, state.compacted, parts.progress_interval);
-    let lane = Lane::new(queue.clone()).map_err(StartError::Raft)?;
+    let (revision, compacted) = (state.revision, state.compacted);
+    let head = ArcSwap::from_pointee(state.clone());
+    let applied_state = Arc::new(Applied::new(Version { state, index, term }));
+    let history = Arc::new(ArcSwap::from_pointee(history));
+    let past = WatchPast {
+        store: store.clone(),
+        applied: applied_state.clone(),
+        history: history.clone(),
+    };
+    let hub = Hub::new(revision, compacted, Arc::new(past), hub_options(&parts));
     let shared = Arc::new(Shared {
         identity: parts.identity,
         options: parts.options.clone(),
         clock: parts.clock.clone(),
-        head: ArcSwap::from_pointee(state.clone()),
-        applied: Applied::new(Version { state, index, term }),
-        history: ArcSwap::from_pointee(history),
+        attributes: parts.attributes.clone(),
+        head,
+        applied: applied_state,
+        history,
         records: StoreRecords(store.clone()),
         store,
         written_behind: Mutex::new(index),
@@ -121,21 +139,27 @@ pub async fn start(parts: Parts) -> Result<Node, StartError> {
         hub: Arc::new(hub),
         pipeline: Pipeline::default(),
         confirm,
-        lane,
+        lane: Lane::default(),
+        policies: Policies::default(),
+        reaper: Reaper::start().map_err(|error| StartError::Thread(error.to_string()))?,
         space,
         queue,
         sole_voter,
         group: OnceLock::new(),
         reign: ArcSwap::from_pointee(None),
     });
-    shared.hub.set_history(Arc::new(WatchPast(shared.clone())));
     let node = Node { shared: shared.clone() };
-    let applier = Applier::new(shared.clone(), applied, membership);
-    let group = Group::start(group_options(&parts), log, applier, Arc::new(Door(node.clone())));
-    let group = group.await.map_err(|error| StartError::Raft(error.to_string()))?;
+    let (door, applier) = (Door::default(), Applier::new(shared.clone(), applied, membership));
+    let fresh = applied.is_none() && log_is_empty;
+    let options = group_options(&mut parts);
+    let group = Group::start(options, log, Box::new(applier), Arc::new(door.clone())).await?;
+    if fresh {
+        group.initialize(first_members(&parts)).await?;
+    }
     assert!(shared.group.set(group).is_ok(), "a node is started once");
-    shared.group_ready.notify_waiters();
     launch(&node, parts, submissions, rounds);
+    // From now on peers may ask.
+    assert!(door.0.set(node.clone()).is_ok(), "a node is started once");
     Ok(node)
 }
 
@@ -168,6 +192,7 @@ fn recover(dir: &Path) -> Result<Recovered, StartError> {
     match read_store(dir) {
         Err(StartError::Store(error)) if error.is_damage() => set_aside(dir, &error),
         Err(StartError::Position(error)) => set_aside(dir, &error),
+        Err(StartError::Contents(error)) => set_aside(dir, &error),
         other => other,
     }
 }
@@ -190,21 +215,34 @@ fn read_store(dir: &Path) -> Result<Recovered, StartError> {
         |at, record| records.push((at, past::what(record))),
     )?;
     let (applied, membership) = position::find(&rows)?;
-    let loaded = machine::load(rows, records);
-    let (state, history) = loaded.map_err(|error| storage::Error::damaged(error.to_string()))?;
+    let (state, history) = machine::load(rows, records)?;
     Ok(Recovered { store, state, history, applied, membership })
 }
 
-fn group_options(parts: &Parts) -> GroupOptions {
-    GroupOptions {
-        id: parts.identity.member.0,
-        cluster: parts.identity.cluster.0,
-        heartbeat: parts.heartbeat,
-        election: parts.options.election_timeout,
-        pre_vote: parts.pre_vote,
-        listen: parts.listen_peers.clone(),
-        first_members: parts.first_members.iter().map(|(id, peer)| (id.0, peer.clone())).collect(),
-        on_fatal: Arc::new(|why| crate::fatal!(why, "raft cannot go on")),
+fn group_options(parts: &mut Parts) -> raft::Options {
+    raft::Options {
+        identity: raft::Identity {
+            cluster: parts.identity.cluster,
+            member: parts.identity.member,
+        },
+        timing: raft::Timing {
+            heartbeat_interval: parts.heartbeat,
+            election_timeout: parts.options.election_timeout,
+        },
+        listeners: std::mem::take(&mut parts.peer_listeners),
+        fatal: Arc::new(|why| crate::fatal!(why, "raft cannot go on")),
+    }
+}
+
+fn first_members(parts: &Parts) -> BTreeMap<u64, Peer> {
+    parts.first_members.iter().map(|(id, peer)| (id.0, peer.clone())).collect()
+}
+
+fn hub_options(parts: &Parts) -> watch_hub::Options {
+    watch_hub::Options {
+        progress_interval: parts.progress_interval,
+        response_bytes_max: parts.options.max_request_bytes,
+        ..watch_hub::Options::standard()
     }
 }
 
@@ -217,7 +255,9 @@ fn launch(node: &Node, parts: Parts, submissions: mpsc::Receiver<Submission>, ro
         runtime.expect("a runtime of one thread can be made").block_on(sequencer.run());
     };
     thread.spawn(run).expect("a thread can be started");
+    shared.lane.start(shared, &shared.queue);
     tokio::spawn(rounds.run(shared.clone()));
+    tokio::spawn(duties::follow_bindings(shared.clone()));
     tokio::spawn(duties::forget(shared.clone()));
     tokio::spawn(duties::purge(shared.clone(), parts.catchup_entries));
     tokio::spawn(duties::watch_space(shared.clone()));

@@ -88,6 +88,7 @@ fn encode_request(request: &Request, out: &mut BytesMut) {
         }
         Request::Bind(binding) => put_effect(out, &Effect::Bind(binding.clone())),
         Request::Unbind { name } => put_effect(out, &Effect::Unbind { name: name.clone() }),
+        Request::Publish(own) => put_effect(out, &Effect::Publish(own.clone())),
         Request::RaiseFeatureLevel(level) => put_effect(out, &Effect::FeatureLevel(*level)),
     }
 }
@@ -123,6 +124,7 @@ fn request_of(effects: Result<Vec<Effect>, effect::CodecError>) -> Result<Reques
         (Some(Effect::ComponentDrop { digest }), true) => Request::DropComponent { digest },
         (Some(Effect::Bind(binding)), true) => Request::Bind(binding),
         (Some(Effect::Unbind { name }), true) => Request::Unbind { name },
+        (Some(Effect::Publish(own)), true) => Request::Publish(own),
         (Some(Effect::FeatureLevel(level)), true) => Request::RaiseFeatureLevel(level),
         (other, _) => return Err(WireError(format!("no question asks for {other:?}"))),
     })

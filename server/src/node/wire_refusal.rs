@@ -33,6 +33,8 @@ const COMPONENT_NOT_FOUND: u8 = 35;
 const COMPONENT_BOUND: u8 = 36;
 const COMPONENT_TOO_LARGE: u8 = 37;
 const BINDING_NOT_FOUND: u8 = 38;
+const CONFLICT: u8 = 39;
+const INVALID_COMPONENT: u8 = 40;
 
 pub fn encode_refusal(refusal: &Refusal, out: &mut BytesMut) {
     if let Some((_, code)) = PLAIN.iter().find(|(plain, _)| plain == refusal) {
@@ -52,6 +54,8 @@ pub fn encode_refusal(refusal: &Refusal, out: &mut BytesMut) {
             numbers(out, COMPONENT_TOO_LARGE, &[*bytes as u64, *max as u64]);
         }
         Refusal::BindingNotFound(name) => texts(out, BINDING_NOT_FOUND, &[name]),
+        Refusal::Conflict { binding } => texts(out, CONFLICT, &[binding]),
+        Refusal::InvalidComponent(why) => texts(out, INVALID_COMPONENT, &[why]),
         plain => tracing::error!(%plain, "a refusal without a number between members"),
     }
 }
@@ -73,6 +77,8 @@ pub fn decode_refusal(mut bytes: Bytes) -> Result<Refusal, WireError> {
             max: number(b)? as usize,
         },
         BINDING_NOT_FOUND => Refusal::BindingNotFound(text(b)?),
+        CONFLICT => Refusal::Conflict { binding: text(b)? },
+        INVALID_COMPONENT => Refusal::InvalidComponent(text(b)?),
         other => return Err(WireError(format!("refusal {other} is not known"))),
     })
 }

@@ -34,6 +34,7 @@ fn requests() -> Vec<Request> {
         Request::DropComponent { digest: "d".into() },
         Request::Bind(binding),
         Request::Unbind { name: "n".into() },
+        Request::Publish(Default::default()),
         Request::RaiseFeatureLevel(2),
     ]
 }
@@ -92,6 +93,8 @@ fn refusals_read_back() {
         Refusal::ComponentTooLarge { bytes: 2, max: 1 },
         Refusal::BindingNotFound("n".into()),
         Refusal::BindingUnnamed,
+        Refusal::Conflict { binding: "b".into() },
+        Refusal::InvalidComponent("why".into()),
     ];
     for refusal in refusals {
         let mut out = BytesMut::new();

@@ -216,6 +216,11 @@ impl Engine {
         view.iter(&self.records)
     }
 
+    /// The same from one revision on.
+    pub fn records_from(&self, view: &fjall::Snapshot, from: Revision) -> fjall::Iter {
+        view.range(&self.records, from.to_bytes()..)
+    }
+
     pub fn read(&self, guard: fjall::Guard) -> Result<(Revision, Record), Error> {
         let (key, value) = guard.into_inner().map_err(Error::engine("read a record"))?;
         let at = Revision::from_bytes(&key).ok_or_else(|| Error::Damaged {
