@@ -92,40 +92,6 @@ impl Listener {
     }
 }
 
-/// The sockets of one member.
-#[derive(Debug)]
-pub struct Listeners(pub(super) Vec<Listener>);
-
-/// A URL that cannot be listened on.
-#[derive(Debug, thiserror::Error)]
-pub enum ListenError {
-    #[error(transparent)]
-    Address(#[from] AddressError),
-    #[error("cannot listen on {url}: {why}")]
-    Bind { url: String, why: io::Error },
-}
-
-impl Listeners {
-    /// Binds every URL, or none.
-    ///
-    /// # Errors
-    /// The first URL that names no address or whose address cannot be bound.
-    pub async fn bind<U: ToString>(urls: &[U]) -> Result<Self, ListenError> {
-        let mut listeners = Vec::with_capacity(urls.len());
-        for url in urls {
-            let url = url.to_string();
-            let bound = Listener::bind(&url.parse()?).await;
-            listeners.push(bound.map_err(|why| ListenError::Bind { url, why })?);
-        }
-        Ok(Self(listeners))
-    }
-
-    /// The TCP addresses in use, in the order of the URLs.
-    pub fn local_addrs(&self) -> Vec<SocketAddr> {
-        self.0.iter().filter_map(Listener::local_addr).collect()
-    }
-}
-
 async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     if host.is_empty() {
         // All interfaces, of both families where the system has both.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Address, AddressError, Listener, Listeners};
+use super::{Address, AddressError, Listener};
 
 fn tcp(host: &str, port: u16) -> Result<Address, AddressError> {
     Ok(Address::Tcp { host: host.into(), port })
@@ -59,12 +59,4 @@ async fn another_file_in_the_way_is_kept() {
     let refused = Listener::bind(&Address::Unix(path.clone())).await;
     assert!(refused.is_err());
     assert_eq!(std::fs::read(&path).expect("still there"), b"data");
-}
-
-#[tokio::test]
-async fn a_port_in_use_is_named() {
-    let first = Listeners::bind(&["http://127.0.0.1:0"]).await.expect("binds");
-    let url = format!("http://{}", first.local_addrs()[0]);
-    let refused = Listeners::bind(&["http://127.0.0.1:0", &url]).await.expect_err("taken");
-    assert!(refused.to_string().contains(&url), "{refused}");
 }

@@ -18,5 +18,5 @@ mod status;
 pub mod version;
 mod watch;
 
-pub use listen::{ListenError, Listeners};
+pub use listen::{Address, AddressError, Listener};
 pub use server::{Options, ServeError, Server};

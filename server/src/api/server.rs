@@ -23,7 +23,7 @@ use super::ending::{Ending, Stopping};
 use super::gate::Gate;
 use super::kv::KvService;
 use super::lease::LeaseService;
-use super::listen::{Listener, Listeners, TCP_KEEPALIVE};
+use super::listen::{Listener, TCP_KEEPALIVE};
 use super::maintenance::MaintenanceService;
 use super::plugin::PluginService;
 use super::reflection;
@@ -103,11 +103,11 @@ impl Server {
     /// A listener broke down.
     pub async fn serve(
         self,
-        listeners: Listeners,
+        listeners: Vec<Listener>,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
         let mut ports = JoinSet::new();
-        for listener in listeners.0 {
+        for listener in listeners {
             ports.spawn(self.serve_one(listener));
         }
         tokio::select! {
