@@ -41,6 +41,7 @@ pub use duties::AutoCompaction;
 pub use error::{Error, Failure};
 pub use handle::Node;
 pub use members::{Member, NodeStatus};
+pub use plugins::{Deployed, Deployment};
 pub use reads::HashKv;
 pub use shared::{Identity, Options};
 pub use start::{Parts, StartError, start};
