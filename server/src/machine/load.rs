@@ -18,7 +18,9 @@ pub enum LoadError {
     Position,
     #[error("a system row is damaged: {0}")]
     Row(#[from] CodecError),
-    #[error("the records' digest is {actual:x}, the position's is {expected:x}: the store is damaged")]
+    #[error(
+        "the records' digest is {actual:x}, the position's is {expected:x}: the store is damaged"
+    )]
     Digest { expected: u64, actual: u64 },
 }
 

@@ -7,8 +7,8 @@ mod registry;
 mod rows;
 mod state;
 
-pub use apply::{Applied, Diverged, apply};
 pub use crate::mvcc::{Change, What};
+pub use apply::{Applied, Diverged, apply};
 pub use load::{LoadError, load};
 pub use registry::Registry;
 pub use rows::{Row, Rows, position_rows};

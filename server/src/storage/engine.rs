@@ -69,8 +69,8 @@ impl Engine {
                 .worker_threads(WORKER_THREADS)
                 .open()?;
             let options = KeyspaceCreateOptions::default;
-            let records = db
-                .keyspace("revisions", || options().max_memtable_size(RECORDS_MEMTABLE_BYTES))?;
+            let records =
+                db.keyspace("revisions", || options().max_memtable_size(RECORDS_MEMTABLE_BYTES))?;
             let rows =
                 db.keyspace("system", || options().max_memtable_size(ROWS_MEMTABLE_BYTES))?;
             Ok::<_, fjall::Error>((db, records, rows))
@@ -83,11 +83,7 @@ impl Engine {
             Ok(Err(e)) => return Err(damaged(e.to_string())),
             Err(_) => return Err(damaged("the engine panicked while opening".into())),
         };
-        let leave = Leave {
-            retired: AtomicBool::new(false),
-            layout: layout.clone(),
-            generation,
-        };
+        let leave = Leave { retired: AtomicBool::new(false), layout: layout.clone(), generation };
         Ok(Self { records, rows, db, dir, leave })
     }
 
@@ -225,10 +221,7 @@ impl Engine {
     }
 
     /// Fills the records of a fresh generation from an ordered stream, past memtable and journal.
-    pub fn ingest(
-        &self,
-        records: impl Iterator<Item = (Revision, Vec<u8>)>,
-    ) -> Result<(), Error> {
+    pub fn ingest(&self, records: impl Iterator<Item = (Revision, Vec<u8>)>) -> Result<(), Error> {
         let failed = || Error::engine("ingest records");
         let mut ingestion = self.records.start_ingestion().map_err(failed())?;
         for (revision, bytes) in records {
@@ -282,10 +275,8 @@ impl Engine {
     }
 
     fn decode(&self, at: Revision, bytes: &[u8]) -> Result<Record, Error> {
-        Record::decode(bytes, at).map_err(|e| Error::Damaged {
-            path: self.dir.clone(),
-            what: e.to_string(),
-        })
+        Record::decode(bytes, at)
+            .map_err(|e| Error::Damaged { path: self.dir.clone(), what: e.to_string() })
     }
 }
 

@@ -17,13 +17,17 @@ pub enum Error {
     Format { path: PathBuf, found: String },
     #[error("store {} is damaged: {what}: set it aside and rebuild it from the log or the leader", .path.display())]
     Damaged { path: PathBuf, what: String },
-    #[error("no space left on the device to {action} of the store: free space and restart the member")]
+    #[error(
+        "no space left on the device to {action} of the store: free space and restart the member"
+    )]
     NoSpace { action: &'static str },
     #[error("cannot {action} of the store: {source}")]
     Io { action: &'static str, source: Arc<io::Error> },
     #[error("storage engine cannot {action}: {source}")]
     Engine { action: &'static str, source: Arc<fjall::Error> },
-    #[error("a background thread of the storage engine failed, {free_bytes} bytes are free on its device: see the log and restart the member")]
+    #[error(
+        "a background thread of the storage engine failed, {free_bytes} bytes are free on its device: see the log and restart the member"
+    )]
     Poisoned { free_bytes: u64 },
     #[error("record {next} comes after {last}: a snapshot is installed in revision order")]
     OutOfOrder { last: Revision, next: Revision },

@@ -98,7 +98,8 @@ impl Layout {
     /// Makes `generation` the one that counts, atomically and durably.
     pub fn flip(&self, generation: u64) -> Result<(), Error> {
         let text = format!("{FORMAT}\ng{generation:06}\n");
-        self.replace_file(&self.dir.join(CURRENT), text.as_bytes()).map_err(Error::io("write CURRENT"))
+        self.replace_file(&self.dir.join(CURRENT), text.as_bytes())
+            .map_err(Error::io("write CURRENT"))
     }
 
     /// Removes every generation but `keep`: what an aborted install or an old flip left.
@@ -128,7 +129,8 @@ impl Layout {
         let generation = self.current().ok().flatten().unwrap_or(newest);
         for entry in self.entries()? {
             if entry.file_name().is_some_and(|n| n.to_string_lossy().starts_with(ASIDE)) {
-                remove_if_there(fs::remove_dir_all(&entry)).map_err(Error::io("drop an older copy"))?;
+                remove_if_there(fs::remove_dir_all(&entry))
+                    .map_err(Error::io("drop an older copy"))?;
             }
         }
         let aside = self.dir.join(format!("{ASIDE}{generation:06}"));

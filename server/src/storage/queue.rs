@@ -31,9 +31,8 @@ impl Batch {
     /// What it takes while it waits.
     pub fn bytes(&self) -> usize {
         let records = self.records.iter().map(|(_, r)| record_bytes(r.encoded_len()) as usize);
-        let rows = self.rows.iter().map(|(key, value)| {
-            key.len() + value.as_ref().map_or(0, Bytes::len)
-        });
+        let rows =
+            self.rows.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Bytes::len));
         // A fixed part for the maps around each, so that empty batches are bounded too.
         let count = self.records.len() + self.rows.len() + 1;
         records.sum::<usize>() + rows.sum::<usize>() + self.forget.len() * 12 + count * 64

@@ -101,9 +101,9 @@ impl Store {
             result
         });
         let writer = writer.map_err(Error::io("start the writer"))?;
-        let found = found.recv().unwrap_or_else(|_| {
-            Err(Error::Stopped("its writer panicked while opening".into()))
-        });
+        let found = found
+            .recv()
+            .unwrap_or_else(|_| Err(Error::Stopped("its writer panicked while opening".into())));
         let (shared, layout, mark, ahead) = found?;
         let opened = Opened {
             applied_index: mark.index,

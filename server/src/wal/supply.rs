@@ -110,9 +110,8 @@ impl Supply {
                 return;
             } else if state.spare.is_none() && !state.taken {
                 let file_bytes = state.wanted_bytes.max(disk.options.segment_bytes);
-                let made = parking_lot::MutexGuard::unlocked(&mut state, || {
-                    disk.make_spare(file_bytes)
-                });
+                let made =
+                    parking_lot::MutexGuard::unlocked(&mut state, || disk.make_spare(file_bytes));
                 self.note(&made);
                 self.changed.notify_all();
                 match made {

@@ -138,7 +138,8 @@ mod tests {
             assert!(batch.push(7, event(len), 100).is_none());
         }
         let pieces = batch.take().expect("five events").fragments(5, 100);
-        let seen: Vec<(usize, bool)> = pieces.iter().map(|p| (p.events.len(), p.fragment)).collect();
+        let seen: Vec<(usize, bool)> =
+            pieces.iter().map(|p| (p.events.len(), p.fragment)).collect();
         assert_eq!(seen, [(2, true), (1, true), (1, true), (1, false)]);
         assert!(pieces.iter().all(|piece| piece.watch_id == 5 && piece.revision == 7));
     }

@@ -5,12 +5,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::Options;
 use super::event::Committed;
 use super::index::{Index, Subscription, Wants};
 use super::mailbox::{Behind, Delivery, Mailbox};
 use super::message::Ended;
 use super::ring::{ReadLimit, Ring};
-use super::Options;
 use crate::types::KeyRange;
 
 #[derive(Debug)]
@@ -247,9 +247,8 @@ impl Board {
     ) -> (Vec<Course>, Vec<Arc<Committed>>) {
         let floor = self.ring.floor();
         let in_ring = queries.iter().map(|query| query.next).filter(|next| *next > floor);
-        let (chunk, whole) = in_ring
-            .min()
-            .map_or((Vec::new(), true), |from| self.ring.read(from, limit));
+        let (chunk, whole) =
+            in_ring.min().map_or((Vec::new(), true), |from| self.ring.read(from, limit));
         let covered =
             if whole { self.applied } else { chunk.last().map_or(floor, |last| last.revision()) };
         let mut courses = Vec::with_capacity(queries.len());

@@ -98,9 +98,7 @@ impl Scan {
             let asked = |(range, wants): (&KeyRange, &Wants)| {
                 wants.prev_kv && wants.admits(event) && range.contains(event.key())
             };
-            if event.prev().is_none()
-                && !created
-                && self.ranges.iter().zip(&self.wants).any(asked)
+            if event.prev().is_none() && !created && self.ranges.iter().zip(&self.wants).any(asked)
             {
                 let prev = history.before(event.key(), revision)?;
                 event.set_prev(prev);

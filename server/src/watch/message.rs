@@ -10,8 +10,7 @@ pub const NO_WATCHER: i64 = -1;
 
 pub(super) const REASON_DUPLICATE: &str = "mvcc: duplicate watch ID provided on the WatchStream";
 pub(super) const REASON_EMPTY_RANGE: &str = "mvcc: watcher range is empty";
-pub(super) const REASON_COMPACTED: &str =
-    "etcdserver: mvcc: required revision has been compacted";
+pub(super) const REASON_COMPACTED: &str = "etcdserver: mvcc: required revision has been compacted";
 
 /// A `WatchCreateRequest`, as it came: key and end are not rewritten yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -111,11 +111,8 @@ impl Session {
         let Some(id) = self.choose_id(create.watch_id) else {
             return self.refuse(REASON_DUPLICATE.into());
         };
-        let wants = Wants {
-            no_put: create.no_put,
-            no_delete: create.no_delete,
-            prev_kv: create.prev_kv,
-        };
+        let wants =
+            Wants { no_put: create.no_put, no_delete: create.no_delete, prev_kv: create.prev_kv };
         let slot = self.next_slot;
         self.next_slot += 1;
         let mut board = self.shared.board.lock();

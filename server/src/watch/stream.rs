@@ -148,11 +148,8 @@ fn jitter(interval: Duration, session: usize) -> Duration {
 
 fn run(scan: Scan, shared: Arc<Shared>) -> Pin<Box<dyn Future<Output = Scanned> + Send>> {
     Box::pin(async move {
-        let failed = |members, from, text| Scanned {
-            members,
-            from,
-            found: Err(HistoryError::Failed(text)),
-        };
+        let failed =
+            |members, from, text| Scanned { members, from, found: Err(HistoryError::Failed(text)) };
         let (members, from) = (scan.members.clone(), scan.from);
         let Ok(permit) = Arc::clone(&shared.scans).acquire_owned().await else {
             return failed(members, from, "the hub is closed".to_owned());
