@@ -29,8 +29,7 @@ fn thousands_of_bindings_share_the_warm_instances() {
     let engine = Engine::new(EngineOptions { instances_idle_max: 32 }).expect("an engine");
     let plugin = plugin(&engine, ALLOW_ALL);
     let mut keys = Keys::default();
-    let bindings: Vec<_> =
-        (0..BINDINGS).map(|_| bind(&engine, &plugin, "", Limits::MAX)).collect();
+    let bindings: Vec<_> = (0..BINDINGS).map(|_| bind(&engine, &plugin, "", Limits::MAX)).collect();
     let mut ask_all = || {
         for policy in &bindings {
             assert_eq!(put(policy, &mut keys, "app/a", b"v"), Ok(Verdict::Allow));
