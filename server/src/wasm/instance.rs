@@ -81,8 +81,7 @@ impl PolicyInstance {
 
     /// False when it has served long enough, or holds more memory than an idle instance may.
     pub(super) fn may_stay(&self) -> bool {
-        self.calls < CALLS_PER_INSTANCE
-            && self.store.data().memory_bytes <= INSTANCE_KEPT_BYTES_MAX
+        self.calls < CALLS_PER_INSTANCE && self.store.data().memory_bytes <= INSTANCE_KEPT_BYTES_MAX
     }
 }
 
