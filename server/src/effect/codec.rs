@@ -71,7 +71,11 @@ pub fn encode_effect(effect: &Effect, out: &mut Vec<u8>) {
         Effect::ComponentDrop { digest } => fields(out, tag::COMPONENT_DROP, &[digest]),
         Effect::Bind(b) => {
             let on_failure = [u8::from(b.on_failure == FailurePolicy::Open)];
-            fields(out, tag::BIND, &[b.name.as_bytes(), &b.digest, &b.prefix, &b.config, &on_failure]);
+            fields(
+                out,
+                tag::BIND,
+                &[b.name.as_bytes(), &b.digest, &b.prefix, &b.config, &on_failure],
+            );
         }
         Effect::Unbind { name } => fields(out, tag::UNBIND, &[name.as_bytes()]),
         Effect::By(Author { binding, digest, caller }) => {
@@ -123,11 +127,18 @@ pub fn decode(bytes: &Bytes) -> Result<Entry, CodecError> {
     if prev.next(id.term, id.epoch, &input) != id {
         return Err(CodecError::Damaged("the chain's hash is not that of the effects"));
     }
+    let effects = decode_effects(&input)?;
+    Ok(Entry { id, prev, digest, effects })
+}
+
+/// Reads back effects that [`encode_effect`] has written one after the other.
+pub fn decode_effects(bytes: &Bytes) -> Result<Vec<Effect>, CodecError> {
+    let mut input = bytes.clone();
     let mut effects = Vec::new();
     while input.has_remaining() {
         effects.push(decode_effect(&mut input)?);
     }
-    Ok(Entry { id, prev, digest, effects })
+    Ok(effects)
 }
 
 fn decode_effect(input: &mut Bytes) -> Result<Effect, CodecError> {

@@ -8,13 +8,13 @@ use std::sync::atomic::Ordering;
 
 use super::answer::Decided;
 use super::applied::Version;
+use super::past;
 use super::reign::Leading;
 use super::shared::Shared;
 use crate::effect::{self, ChainId};
 use crate::machine::{self, Applied, Change, State};
 use crate::raft::{LogId, Outcome, Payload, StoredMembership};
-use crate::storage::{self, Record};
-use crate::watch;
+use crate::storage;
 use bytes::Bytes;
 
 /// The machine's hand: lives on raft's thread and is the only writer of the applied state.
@@ -95,13 +95,11 @@ impl Applier {
         let staged = std::mem::take(&mut self.staged);
         let (true, Some(last)) = (staged.any, self.last) else { return };
         let shared = &self.shared;
-        shared.history.extend(&staged.changes);
-        shared.store.write(self.store_batch(last, &staged));
+        shared.history.load().extend(&staged.changes);
+        shared.write_behind(self.store_batch(last, &staged));
         let version = Version { state: self.state.clone(), index: last.index, term: term_of(&last) };
         let old = shared.applied.publish(version);
-        for committed in committed(staged.changes) {
-            shared.hub.publish(committed);
-        }
+        shared.hub.publish(past::committed(staged.changes));
         for (decided, index, reign) in staged.answers {
             answer(shared, decided, index, reign);
         }
@@ -112,7 +110,7 @@ impl Applier {
         let mut rows = staged.rows.clone();
         rows.extend(machine::position_rows(&self.state));
         rows.push(super::position::row(&last, &self.membership));
-        let records = staged.changes.iter().map(|change| (change.at, record(change))).collect();
+        let records = staged.changes.iter().map(past::record).collect();
         storage::Batch { index: last.index, records, rows, forget: Vec::new() }
     }
 
@@ -126,26 +124,6 @@ impl Applier {
 
 fn term_of(log_id: &LogId) -> u64 {
     log_id.leader_id.term
-}
-
-fn record(change: &Change) -> Record {
-    match &change.what {
-        machine::What::Put(item) => Record::Put(item.clone()),
-        machine::What::Delete { key } => Record::Delete { key: key.clone() },
-    }
-}
-
-/// Groups changes by revision, as watchers hear of them.
-fn committed(changes: Vec<Change>) -> Vec<Arc<watch::Committed>> {
-    let mut all: Vec<watch::Committed> = Vec::new();
-    for change in changes {
-        let revision = change.at.main;
-        match all.last_mut() {
-            Some(last) if last.revision == revision => last.events.push(change.into()),
-            _ => all.push(watch::Committed { revision, events: vec![change.into()] }),
-        }
-    }
-    all.into_iter().map(Arc::new).collect()
 }
 
 /// What changed something is proved by being applied; the rest needs a round that begins now.

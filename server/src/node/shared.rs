@@ -1,29 +1,32 @@
 //! What the parts of a node share: the applied state, the head, the pipeline between sequencer
 //! and applier, and the ways to store, log and watchers.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use tokio::sync::mpsc;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, watch};
 
 use super::applied::Applied;
 use super::confirm::Confirm;
 use super::error::Failure;
 use super::lane::Lane;
+use super::past::StoreRecords;
 use super::pipeline::Pipeline;
+use super::policies::Policies;
 use super::reign::Leading;
 use super::sequencer::Submission;
 use super::space::Space;
 use crate::clock::Clock;
-use crate::decide::Cx;
+use crate::decide::{Cx, Past};
 use crate::limits::REQUEST_TIMEOUT_BASE;
 use crate::machine::State;
-use crate::mvcc::History;
+use crate::mvcc::{History, Records};
 use crate::raft::Group;
-use crate::storage::Store;
-use crate::types::{ClusterId, MemberId};
+use crate::storage::{self, Store};
+use crate::types::{ClusterId, MemberId, Revision};
 use crate::watch::Hub;
 
 /// Who this member is.
@@ -50,18 +53,33 @@ impl Options {
     }
 }
 
+impl Options {
+    /// The shortest lease in seconds: one must outlive an election, as etcd has it.
+    pub fn lease_ttl_min(&self) -> i64 {
+        (self.election_timeout * 3 / 2).as_millis().div_ceil(1000) as i64
+    }
+}
+
 /// Everything a node's tasks and threads have in common.
 pub struct Shared {
     pub identity: Identity,
     pub options: Options,
     pub clock: Clock,
-    pub applied: Applied,
-    pub history: Arc<History>,
+    pub applied: Arc<Applied>,
+    /// Exchanged whole when a snapshot is installed; a reader keeps the one it began with.
+    pub history: Arc<ArcSwap<History>>,
     pub store: Arc<Store>,
+    pub records: StoreRecords,
+    /// Index of the last batch given to the store: whoever writes holds it, so that batches of the
+    /// applier and of compaction never overtake each other.
+    pub(super) written_behind: Mutex<u64>,
     pub hub: Arc<Hub>,
     pub pipeline: Pipeline,
     pub confirm: Confirm,
     pub lane: Lane,
+    pub policies: Policies,
+    /// Up to which revision compaction has been carried out here.
+    pub(super) forgotten: watch::Sender<i64>,
     pub space: Arc<Space>,
     pub queue: mpsc::Sender<Submission>,
     /// True only while the log names this member as the one voter there is; see the log store's
@@ -102,25 +120,50 @@ impl Shared {
         self.reign.store(Arc::new(reign));
     }
 
+    /// Hands a batch of the applier to the store. The store fails only for good.
+    pub(super) fn write_behind(&self, batch: storage::Batch) {
+        let mut index = self.written_behind.lock();
+        *index = batch.index;
+        if let Err(error) = self.store.write(batch) {
+            crate::fatal!(%error, "the store takes no more writes");
+        }
+    }
+
+    /// Lets the store forget revisions that compaction has passed.
+    pub(super) fn forget_behind(&self, forget: Vec<Revision>) {
+        let index = self.written_behind.lock();
+        let batch = storage::Batch { index: *index, forget, ..storage::Batch::default() };
+        if let Err(error) = self.store.write(batch) {
+            crate::fatal!(%error, "the store takes no more writes");
+        }
+    }
+
     pub(super) fn decision_limits(&self) -> Cx<'_> {
         Cx {
             max_txn_ops: self.options.max_txn_ops,
             quota_bytes: self.options.quota_bytes,
             db_size_bytes: self.store.live_bytes() as i64,
             disk_is_short: self.space.is_short(),
-            past: Some((&self.history, &*self.store)),
+            lease_ttl_min: self.options.lease_ttl_min(),
+            past: Some(self),
         }
     }
 
     /// One round: proof that this cluster's leader led after the call began, and the index it had
     /// committed by then.
     pub(super) async fn read_index_round(&self) -> Result<u64, Failure> {
-        if self.sole_voter.load(Ordering::SeqCst) {
+        if self.is_alone() {
             return Ok(self.applied_index());
         }
         self.group().read_index().await.map_err(|error| {
             tracing::debug!(%error, "read index failed");
             Failure::NoLeader
         })
+    }
+}
+
+impl Past for Shared {
+    fn lend(&self, read: &mut dyn FnMut(&State, &History, &dyn Records)) {
+        self.applied.with(|version| read(&version.state, &self.history.load(), &self.records));
     }
 }

@@ -1,0 +1,227 @@
+//! Bringing a member up from its disk: the store first, then what the log holds beyond it, then
+//! raft on top, then the threads and tasks that do the work.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, watch};
+
+use super::applied::{Applied, Version};
+use super::applier::Applier;
+use super::confirm::{Confirm, Rounds};
+use super::duties::{self, AutoCompaction};
+use super::forward::Door;
+use super::handle::Node;
+use super::lane::Lane;
+use super::past::{self, StoreRecords, WatchPast};
+use super::pipeline::Pipeline;
+use super::position;
+use super::sequencer::{Sequencer, Submission};
+use super::shared::{Identity, Options, Shared};
+use super::space::Space;
+use crate::clock::Clock;
+use crate::limits::REQUESTS_QUEUED_MAX;
+use crate::machine::{self, State, What};
+use crate::mvcc::History;
+use crate::raft::{Group, GroupOptions, LogId, LogStore, Peer, StoredMembership};
+use crate::storage::{self, Store};
+use crate::types::{MemberId, Revision};
+use crate::wal;
+use crate::watch::Hub;
+
+/// Everything a member needs to start.
+pub struct Parts {
+    pub identity: Identity,
+    pub options: Options,
+    pub data_dir: PathBuf,
+    pub clock: Clock,
+    pub heartbeat: Duration,
+    pub pre_vote: bool,
+    /// Where peers reach this member: `host:port`.
+    pub listen_peers: Vec<String>,
+    /// The members a new cluster begins with, this one among them.
+    pub first_members: Vec<(MemberId, Peer)>,
+    pub no_fsync: bool,
+    /// Log entries kept for members that lag.
+    pub catchup_entries: u64,
+    pub progress_interval: Duration,
+    pub auto_compaction: Option<AutoCompaction>,
+}
+
+/// Why a member does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("data directory {path}: {why}")]
+    DataDir { path: String, why: String },
+    #[error(transparent)]
+    Store(#[from] storage::Error),
+    #[error(transparent)]
+    Log(#[from] wal::Error),
+    #[error(transparent)]
+    Position(#[from] position::DamagedPosition),
+    #[error(
+        "the store had to be set aside and the log reaches back only to entry {first}: this \
+         member cannot be brought back by itself; remove it from the cluster and add it anew, or \
+         restore a backup"
+    )]
+    Unrestorable { first: u64 },
+    #[error("raft: {0}")]
+    Raft(String),
+}
+
+/// What the disk holds.
+struct Recovered {
+    store: Store,
+    state: State,
+    history: History,
+    applied: Option<LogId>,
+    membership: StoredMembership,
+}
+
+/// Opens the data directory and starts the member. Returns once raft runs; whether there is a
+/// leader yet is another question.
+pub async fn start(parts: Parts) -> Result<Node, StartError> {
+    prepare_dir(&parts.data_dir)?;
+    let space = Arc::new(Space::new(&parts.data_dir));
+    let sole_voter = Arc::new(AtomicBool::new(false));
+    let log = open_log(&parts, sole_voter.clone())?;
+    let dir = parts.data_dir.join("store");
+    let recovered = tokio::task::spawn_blocking(move || recover(&dir))
+        .await
+        .expect("recovery does not panic")?;
+    if let Some(first) = log.first_index().filter(|first| {
+        recovered.applied.map_or(0, |applied| applied.index) + 1 < *first
+    }) {
+        return Err(StartError::Unrestorable { first });
+    }
+    let Recovered { store, state, history, applied, membership } = recovered;
+    let (queue, submissions) = mpsc::channel(REQUESTS_QUEUED_MAX);
+    let (confirm, rounds) = Confirm::new();
+    let index = applied.map_or(0, |applied| applied.index);
+    let term = applied.map_or(0, |applied| applied.leader_id.term);
+    let store = Arc::new(store);
+    let hub = Hub::new(state.revision, state.compacted, parts.progress_interval);
+    let lane = Lane::new(queue.clone()).map_err(StartError::Raft)?;
+    let shared = Arc::new(Shared {
+        identity: parts.identity,
+        options: parts.options.clone(),
+        clock: parts.clock.clone(),
+        head: ArcSwap::from_pointee(state.clone()),
+        applied: Applied::new(Version { state, index, term }),
+        history: ArcSwap::from_pointee(history),
+        records: StoreRecords(store.clone()),
+        store,
+        written_behind: Mutex::new(index),
+        forgotten: watch::Sender::new(0),
+        hub: Arc::new(hub),
+        pipeline: Pipeline::default(),
+        confirm,
+        lane,
+        space,
+        queue,
+        sole_voter,
+        group: OnceLock::new(),
+        reign: ArcSwap::from_pointee(None),
+    });
+    shared.hub.set_history(Arc::new(WatchPast(shared.clone())));
+    let node = Node { shared: shared.clone() };
+    let applier = Applier::new(shared.clone(), applied, membership);
+    let group = Group::start(group_options(&parts), log, applier, Arc::new(Door(node.clone())));
+    let group = group.await.map_err(|error| StartError::Raft(error.to_string()))?;
+    assert!(shared.group.set(group).is_ok(), "a node is started once");
+    shared.group_ready.notify_waiters();
+    launch(&node, parts, submissions, rounds);
+    Ok(node)
+}
+
+fn prepare_dir(dir: &Path) -> Result<(), StartError> {
+    let fail = |why: std::io::Error| StartError::DataDir {
+        path: dir.display().to_string(),
+        why: why.to_string(),
+    };
+    std::fs::create_dir_all(dir).map_err(fail)?;
+    let probe = dir.join(".writable");
+    std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)).map_err(fail)
+}
+
+fn open_log(parts: &Parts, sole_voter: Arc<AtomicBool>) -> Result<LogStore, StartError> {
+    let options = wal::Options {
+        cluster: parts.identity.cluster.0,
+        member: parts.identity.member.0,
+        no_fsync: parts.no_fsync,
+        ..wal::Options::default()
+    };
+    let log = LogStore::open(&parts.data_dir.join("wal"), options)?;
+    // From the moment a membership is in the log, others may vote by it.
+    log.on_membership(Box::new(move |_| sole_voter.store(false, Ordering::SeqCst)));
+    Ok(log)
+}
+
+/// Opens the store and rebuilds the state from it. A damaged store is set aside and begun anew:
+/// the log may hold everything.
+fn recover(dir: &Path) -> Result<Recovered, StartError> {
+    match read_store(dir) {
+        Err(StartError::Store(error)) if error.is_damage() => set_aside(dir, &error),
+        Err(StartError::Position(error)) => set_aside(dir, &error),
+        other => other,
+    }
+}
+
+fn set_aside(dir: &Path, why: &dyn std::error::Error) -> Result<Recovered, StartError> {
+    tracing::error!(%why, "the store cannot be read and is set aside");
+    Store::set_aside(dir)?;
+    read_store(dir)
+}
+
+fn read_store(dir: &Path) -> Result<Recovered, StartError> {
+    let options = storage::Options {
+        on_fatal: Arc::new(|why| crate::fatal!(why, "the store cannot go on")),
+        ..storage::Options::default()
+    };
+    let (store, _) = Store::open(dir, options)?;
+    let (mut rows, mut records): (Vec<(Bytes, Bytes)>, Vec<(Revision, What)>) = Default::default();
+    store.load(
+        |key, value| rows.push((key, value)),
+        |at, record| records.push((at, past::what(record))),
+    )?;
+    let (applied, membership) = position::find(&rows)?;
+    let loaded = machine::load(rows, records);
+    let (state, history) = loaded.map_err(|error| storage::Error::damaged(error.to_string()))?;
+    Ok(Recovered { store, state, history, applied, membership })
+}
+
+fn group_options(parts: &Parts) -> GroupOptions {
+    GroupOptions {
+        id: parts.identity.member.0,
+        cluster: parts.identity.cluster.0,
+        heartbeat: parts.heartbeat,
+        election: parts.options.election_timeout,
+        pre_vote: parts.pre_vote,
+        listen: parts.listen_peers.clone(),
+        first_members: parts.first_members.iter().map(|(id, peer)| (id.0, peer.clone())).collect(),
+        on_fatal: Arc::new(|why| crate::fatal!(why, "raft cannot go on")),
+    }
+}
+
+fn launch(node: &Node, parts: Parts, submissions: mpsc::Receiver<Submission>, rounds: Rounds) {
+    let shared = &node.shared;
+    let sequencer = Sequencer::new(shared.clone(), submissions);
+    let thread = std::thread::Builder::new().name("sequencer".into());
+    let run = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime of one thread can be made").block_on(sequencer.run());
+    };
+    thread.spawn(run).expect("a thread can be started");
+    tokio::spawn(rounds.run(shared.clone()));
+    tokio::spawn(duties::forget(shared.clone()));
+    tokio::spawn(duties::purge(shared.clone(), parts.catchup_entries));
+    tokio::spawn(duties::watch_space(shared.clone()));
+    if let Some(mode) = parts.auto_compaction {
+        tokio::spawn(duties::compact(node.clone(), mode));
+    }
+}

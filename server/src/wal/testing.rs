@@ -1,0 +1,93 @@
+//! What the tests of the log share: small logs, waiting for the disk, images of a directory.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::{Done, Entry, Identity, Options, Position, Wal};
+
+pub const ME: Identity = Identity { cluster: 0xc1, member: 0xa1 };
+/// Long enough for the slowest machine; only a failing test takes it.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// The smallest segments there are.
+pub fn small() -> Options {
+    Options { segment_bytes: 8192, ..Options::default() }
+}
+
+pub fn open(dir: &Path, options: &Options) -> Wal {
+    Wal::open(dir, ME, options.clone()).unwrap()
+}
+
+pub fn position(term: u64, index: u64) -> Position {
+    Position { term, index }
+}
+
+pub fn entry(term: u64, index: u64, bytes: usize) -> Entry {
+    let payload = (0..bytes).map(|at| (term as usize * 31 + index as usize * 7 + at) as u8);
+    Entry { term, index, tag: (index % 3) as u8, payload: payload.collect() }
+}
+
+pub fn entries(term: u64, indexes: std::ops::Range<u64>, bytes: usize) -> Vec<Entry> {
+    indexes.map(|index| entry(term, index, bytes)).collect()
+}
+
+/// A callback, and where its result arrives.
+pub fn done() -> (Done, mpsc::Receiver<io::Result<()>>) {
+    let (tx, rx) = mpsc::channel();
+    (Box::new(move |result| drop(tx.send(result))), rx)
+}
+
+pub fn append(wal: &Wal, entries: Vec<Entry>) {
+    let (done, rx) = done();
+    wal.append(entries, done).unwrap();
+    rx.recv_timeout(DEADLINE).unwrap().unwrap();
+}
+
+pub fn vote(wal: &Wal, vote: &'static [u8]) {
+    let (done, rx) = done();
+    wal.save_vote(Bytes::from_static(vote), done).unwrap();
+    rx.recv_timeout(DEADLINE).unwrap().unwrap();
+}
+
+pub fn flush(wal: &Wal) {
+    let (done, rx) = done();
+    wal.flush(done);
+    rx.recv_timeout(DEADLINE).unwrap().unwrap();
+}
+
+pub fn read_all(wal: &Wal) -> Vec<Entry> {
+    wal.plan(0..u64::MAX, usize::MAX).load().unwrap()
+}
+
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < DEADLINE, "never came: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// The segments of a directory, by name.
+pub fn image(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files = Vec::new();
+    for file in fs::read_dir(dir).unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        if name.ends_with(".wal") {
+            let bytes = fs::read(dir.join(&name)).unwrap();
+            files.push((name, bytes));
+        }
+    }
+    files.sort();
+    files
+}
+
+pub fn restore(dir: &Path, image: &[(String, Vec<u8>)]) {
+    for (name, bytes) in image {
+        fs::write(dir.join(name), bytes).unwrap();
+    }
+}
