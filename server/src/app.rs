@@ -10,8 +10,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::api;
 use crate::clock::Clock;
 use crate::config::{self, Config, cluster_id, member_id};
-use crate::limits::{QUOTA_BYTES_DEFAULT, SHUTDOWN_GRACE};
 use crate::effect::Attributes;
+use crate::limits::{QUOTA_BYTES_DEFAULT, SHUTDOWN_GRACE};
 use crate::node::{self, AutoCompaction, Identity, Options, Parts};
 use crate::raft::Peer;
 use crate::types::MemberId;
@@ -99,14 +99,19 @@ fn peer_listeners(config: &Config) -> Result<Vec<TcpListener>> {
 
 fn parts(config: &Config) -> Result<Parts> {
     let token = &config.initial_cluster_token;
-    let first_members: Vec<(MemberId, Peer)> =
-        config.initial_cluster.members.iter().map(|member| {
+    let first_members: Vec<(MemberId, Peer)> = config
+        .initial_cluster
+        .members
+        .iter()
+        .map(|member| {
             let urls: Vec<String> = member.peer_urls.iter().map(ToString::to_string).collect();
             let id = member_id(&urls, token);
             (id, Peer { name: member.name.clone(), peer_urls: urls, client_urls: Vec::new() })
-        }).collect();
+        })
+        .collect();
     let ids: Vec<MemberId> = first_members.iter().map(|(id, _)| *id).collect();
-    let own: Vec<String> = config.initial_advertise_peer_urls.iter().map(ToString::to_string).collect();
+    let own: Vec<String> =
+        config.initial_advertise_peer_urls.iter().map(ToString::to_string).collect();
     let identity = Identity { cluster: cluster_id(&ids), member: member_id(&own, token) };
     let attributes = Attributes {
         member: identity.member,

@@ -133,7 +133,9 @@ impl Applier {
     fn apply_unprepared(&mut self, log_id: LogId, bytes: &Bytes) -> Outcome {
         let entry = match effect::decode(bytes) {
             Ok(entry) => entry,
-            Err(error) => crate::fatal!(index = log_id.index, %error, "cannot read a committed entry"),
+            Err(error) => {
+                crate::fatal!(index = log_id.index, %error, "cannot read a committed entry")
+            }
         };
         match machine::apply(&mut self.state, &entry) {
             Ok(Applied::Done { changes, rows }) => {
@@ -159,7 +161,8 @@ impl Applier {
         let shared = &self.shared;
         shared.history.load().extend(&staged.changes);
         shared.write_behind(self.store_batch(last, &staged));
-        let version = Version { state: self.state.clone(), index: last.index, term: term_of(&last) };
+        let version =
+            Version { state: self.state.clone(), index: last.index, term: term_of(&last) };
         let old = shared.applied.publish(version);
         shared.hub.publish(past::committed(staged.changes));
         for (decided, index, reign) in staged.answers {

@@ -21,17 +21,17 @@ use super::lane::Lane;
 use super::past::{self, StoreRecords, WatchPast};
 use super::pipeline::Pipeline;
 use super::policies::Policies;
-use super::reaper::Reaper;
 use super::position;
+use super::reaper::Reaper;
 use super::sequencer::{Sequencer, Submission};
 use super::shared::{Identity, Options, Shared};
 use super::sole_voter::SoleVoter;
 use super::space::Space;
 use crate::clock::Clock;
+use crate::effect::Attributes;
 use crate::limits::REQUESTS_QUEUED_MAX;
 use crate::machine::{self, State, What};
 use crate::mvcc::History;
-use crate::effect::Attributes;
 use crate::raft::{self, Group, LogId, LogStore, Peer, StoredMembership};
 use crate::storage::{self, Store};
 use crate::types::{MemberId, Revision};
@@ -103,9 +103,10 @@ pub async fn start(mut parts: Parts) -> Result<Node, StartError> {
     let recovered = tokio::task::spawn_blocking(move || recover(&dir))
         .await
         .expect("recovery does not panic")?;
-    if let Some(first) = log.first_index().filter(|first| {
-        recovered.applied.map_or(0, |applied| applied.index) + 1 < *first
-    }) {
+    if let Some(first) = log
+        .first_index()
+        .filter(|first| recovered.applied.map_or(0, |applied| applied.index) + 1 < *first)
+    {
         return Err(StartError::Unrestorable { first });
     }
     let Recovered { store, state, history, applied, membership } = recovered;
@@ -219,10 +220,7 @@ fn read_store(dir: &Path) -> Result<Recovered, StartError> {
 
 fn group_options(parts: &mut Parts) -> raft::Options {
     raft::Options {
-        identity: raft::Identity {
-            cluster: parts.identity.cluster,
-            member: parts.identity.member,
-        },
+        identity: raft::Identity { cluster: parts.identity.cluster, member: parts.identity.member },
         timing: raft::Timing {
             heartbeat_interval: parts.heartbeat,
             election_timeout: parts.options.election_timeout,

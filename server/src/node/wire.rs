@@ -184,13 +184,19 @@ fn encode_said(said: &Said, index: u64, out: &mut BytesMut) {
             append(head(out, reply_tag::DELETE_RANGE, index), message);
         }
         Said::Reply(Reply::Txn(message)) => append(head(out, reply_tag::TXN, index), message),
-        Said::Reply(Reply::Compact(message)) => append(head(out, reply_tag::COMPACT, index), message),
-        Said::Reply(Reply::LeaseGrant(message)) => append(head(out, reply_tag::LEASE_GRANT, index), message),
+        Said::Reply(Reply::Compact(message)) => {
+            append(head(out, reply_tag::COMPACT, index), message)
+        }
+        Said::Reply(Reply::LeaseGrant(message)) => {
+            append(head(out, reply_tag::LEASE_GRANT, index), message)
+        }
         Said::Reply(Reply::LeaseRevoke(message)) => {
             append(head(out, reply_tag::LEASE_REVOKE, index), message);
         }
         Said::Reply(Reply::Alarm(message)) => append(head(out, reply_tag::ALARM, index), message),
-        Said::Reply(Reply::Done { revision }) => head(out, reply_tag::DONE, index).put_i64(*revision),
+        Said::Reply(Reply::Done { revision }) => {
+            head(out, reply_tag::DONE, index).put_i64(*revision)
+        }
         Said::Reply(Reply::LeaseExpire(ids)) => {
             let out = head(out, reply_tag::EXPIRED, index);
             ids.iter().for_each(|id| out.put_i64(id.0));

@@ -173,9 +173,10 @@ fn encode(entry: Entry) -> wal::Entry {
     let (tag, payload) = match entry.payload {
         Payload::Blank => (BLANK, Bytes::new()),
         Payload::Normal(Proposal(bytes)) => (EFFECTS, bytes),
-        Payload::Membership(membership) => {
-            (MEMBERSHIP, membership_to_wire(&StoredMembership::new(None, &membership)).encode_to_vec().into())
-        }
+        Payload::Membership(membership) => (
+            MEMBERSHIP,
+            membership_to_wire(&StoredMembership::new(None, &membership)).encode_to_vec().into(),
+        ),
     };
     wal::Entry { term, index, tag, payload }
 }
