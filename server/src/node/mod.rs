@@ -30,6 +30,7 @@ mod sequencer;
 mod sequencer_leases;
 mod shared;
 mod snapshot;
+mod sole_voter;
 mod space;
 mod start;
 mod wire;
