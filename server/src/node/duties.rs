@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(samples.older(at(0), 10, hour), None);
         assert_eq!(samples.older(at(1800), 20, hour), None);
         assert_eq!(samples.older(at(3600), 30, hour), Some(10));
-        assert_eq!(samples.older(at(3700), 40, hour), None);
-        assert_eq!(samples.older(at(9000), 50, hour), Some(30));
+        assert_eq!(samples.older(at(3700), 40, hour), None, "the last one was an hour old at 3600");
+        assert_eq!(samples.older(at(9000), 50, hour), Some(40));
     }
 }

@@ -122,7 +122,7 @@ impl Sequencer {
     }
 
     /// Decides everything that has arrived, in order.
-    fn take(&mut self, arrived: &mut Vec<Submission>) {
+    pub(super) fn take(&mut self, arrived: &mut Vec<Submission>) {
         let mut batch = Batch::default();
         for submission in arrived.drain(..) {
             match submission {

@@ -95,10 +95,24 @@ struct Recovered {
 /// Opens the data directory and starts the member. Returns once raft runs; whether there is a
 /// leader yet is another question.
 pub async fn start(mut parts: Parts) -> Result<Node, StartError> {
+    let built = build(&mut parts).await?;
+    let node = built.node.clone();
+    launch(built, &parts);
+    Ok(node)
+}
+
+/// A member whose raft runs, but not yet its own threads and tasks.
+pub(super) struct Built {
+    pub node: Node,
+    pub submissions: mpsc::Receiver<Submission>,
+    pub rounds: Rounds,
+}
+
+pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
     prepare_dir(&parts.data_dir)?;
     let space = Arc::new(Space::new(&parts.data_dir));
     let sole_voter = Arc::new(SoleVoter::default());
-    let log = open_log(&parts, sole_voter.clone())?;
+    let log = open_log(parts, sole_voter.clone())?;
     let dir = parts.data_dir.join("store");
     let recovered = tokio::task::spawn_blocking(move || recover(&dir))
         .await
@@ -124,7 +138,7 @@ pub async fn start(mut parts: Parts) -> Result<Node, StartError> {
         applied: applied_state.clone(),
         history: history.clone(),
     };
-    let hub = Hub::new(revision, compacted, Arc::new(past), hub_options(&parts));
+    let hub = Hub::new(revision, compacted, Arc::new(past), hub_options(parts));
     let shared = Arc::new(Shared {
         identity: parts.identity,
         options: parts.options.clone(),
@@ -151,15 +165,14 @@ pub async fn start(mut parts: Parts) -> Result<Node, StartError> {
     });
     let node = Node { shared: shared.clone() };
     let (door, applier) = (Door::default(), Applier::new(shared.clone(), applied, membership));
-    let options = group_options(&mut parts);
+    let options = group_options(parts);
     let group = Group::start(options, log, Box::new(applier), Arc::new(door.clone())).await?;
     // A member that has a log takes no notice.
-    group.initialize(first_members(&parts)).await?;
+    group.initialize(first_members(parts)).await?;
     assert!(shared.group.set(group).is_ok(), "a node is started once");
-    launch(&node, parts, submissions, rounds);
     // From now on peers may ask.
     assert!(door.0.set(node.clone()).is_ok(), "a node is started once");
-    Ok(node)
+    Ok(Built { node, submissions, rounds })
 }
 
 fn prepare_dir(dir: &Path) -> Result<(), StartError> {
@@ -242,7 +255,8 @@ fn hub_options(parts: &Parts) -> watch_hub::Options {
     }
 }
 
-fn launch(node: &Node, parts: Parts, submissions: mpsc::Receiver<Submission>, rounds: Rounds) {
+fn launch(built: Built, parts: &Parts) {
+    let Built { node, submissions, rounds } = built;
     let shared = &node.shared;
     let sequencer = Sequencer::new(shared.clone(), submissions);
     let thread = std::thread::Builder::new().name("sequencer".into());
