@@ -89,7 +89,10 @@ pub async fn purge(shared: Arc<Shared>, keep: u64) {
         let up_to = shared.store.durable_index().min(shared.applied_index().saturating_sub(keep));
         if up_to > purged {
             match shared.group().purge(up_to).await {
-                Ok(()) => purged = up_to,
+                Ok(()) => {
+                    purged = up_to;
+                    tracing::debug!(up_to, "purged the log");
+                }
                 Err(error) => tracing::warn!(%error, "the log was not purged"),
             }
         }

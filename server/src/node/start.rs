@@ -61,7 +61,9 @@ pub struct Parts {
 /// Why a member does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("data directory {path}: {why}")]
+    #[error(
+        "data directory {path}: {why}: name one that this user can create and write with --data-dir"
+    )]
     DataDir { path: String, why: String },
     #[error(transparent)]
     Store(#[from] storage::Error),
