@@ -81,9 +81,13 @@ async fn client_listeners(config: &Config) -> Result<Vec<api::Listener>> {
     for url in &config.listen_client_urls {
         let address = url.as_str().parse::<api::Address>()?;
         let listener = api::Listener::bind(&address).await;
-        listeners.push(listener.with_context(|| format!("--listen-client-urls {url}"))?);
+        listeners.push(listener.with_context(|| cannot_listen("--listen-client-urls", url))?);
     }
     Ok(listeners)
+}
+
+fn cannot_listen(flag: &str, url: &config::Url) -> String {
+    format!("cannot listen on {flag} {url}: stop what listens there, or name another address")
 }
 
 fn peer_listeners(config: &Config) -> Result<Vec<TcpListener>> {
@@ -93,7 +97,7 @@ fn peer_listeners(config: &Config) -> Result<Vec<TcpListener>> {
         };
         let host = if host.is_empty() { "0.0.0.0" } else { host };
         let listener = TcpListener::bind((host, port));
-        let listener = listener.with_context(|| format!("--listen-peer-urls {url}"))?;
+        let listener = listener.with_context(|| cannot_listen("--listen-peer-urls", url))?;
         listener.set_nonblocking(true)?;
         Ok(listener)
     };

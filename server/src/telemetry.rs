@@ -19,8 +19,7 @@ use tracing_subscriber::{
 use crate::config::{LogConfig, LogFormat, LogOutput};
 
 /// What others' code logs at `info` is `debug` to an operator, so a bare level is lowered for it.
-const CHATTY: &[&str] =
-    &["fjall", "h2", "hyper", "hyper_util", "lsm_tree", "tower", "wasmtime"];
+const CHATTY: &[&str] = &["fjall", "h2", "hyper", "hyper_util", "lsm_tree", "tower", "wasmtime"];
 /// It warns of every single call to a member that is down; that one is down is said by us, once.
 const SHRILL: &str = "openraft";
 

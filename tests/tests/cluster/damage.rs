@@ -218,8 +218,7 @@ async fn two_processes_on_one_data_directory_are_one_too_many() -> Result<()> {
     let advertised = format!("--initial-advertise-peer-urls=http://127.0.0.1:{peer}");
     let cluster = format!("--initial-cluster=m0=http://127.0.0.1:{peer}");
     let listen = format!("--listen-peer-urls=http://127.0.0.1:{other_peer}");
-    let mut second =
-        Member::new("m0", dir.path(), other_client, vec![listen, advertised, cluster]);
+    let mut second = Member::new("m0", dir.path(), other_client, vec![listen, advertised, cluster]);
     assert_refused(&mut second, &["is in use by another process", "its own data directory"])?;
     fill(&mut first.client().await?).await?;
     assert_filled(&first).await

@@ -37,10 +37,14 @@ async fn purge(client: &mut Client, compactions: [i64; 2]) -> Result<()> {
     Ok(())
 }
 
+fn count(cluster: &Cluster, member: usize, text: &str) -> usize {
+    cluster.members[member].output().matches(text).count()
+}
+
 /// Waits until this member has said `text` more than `before` times.
 async fn says(cluster: &Cluster, member: usize, text: &str, before: usize) {
     eventually(text, || async {
-        let said = cluster.members[member].output().matches(text).count();
+        let said = count(cluster, member, text);
         ensure!(said > before, "{}", cluster.members[member].name);
         Ok(())
     })
@@ -58,8 +62,9 @@ async fn a_member_behind_a_purged_log_gets_a_snapshot_while_writes_go_on() -> Re
     cluster.members[lagging].kill()?;
     let ledger = Ledger::start(&cluster.members, 3);
     ledger.grows_by(2000).await;
+    let purged = count(&cluster, leader, PURGED);
     purge(&mut client, [old[10], old[19]]).await?;
-    says(&cluster, leader, PURGED, 0).await;
+    says(&cluster, leader, PURGED, purged).await;
 
     cluster.launch(lagging)?;
     says(&cluster, lagging, INSTALLED, 0).await;
@@ -94,8 +99,9 @@ async fn watchers_on_a_member_that_gets_a_snapshot_miss_nothing_or_are_cancelled
     cluster.links.cut(lagging);
     writes_resume(&cluster.members[leader]).await?;
     let new = overwrite(&mut client, "seen/new", 100).await?;
+    let purged = count(&cluster, leader, PURGED);
     purge(&mut client, [old[10], last]).await?;
-    says(&cluster, leader, PURGED, 0).await;
+    says(&cluster, leader, PURGED, purged).await;
     cluster.links.heal(lagging);
     says(&cluster, lagging, INSTALLED, 0).await;
     let seen = resumed.reaches(*new.last().context("written")?).await;
@@ -107,10 +113,10 @@ async fn watchers_on_a_member_that_gets_a_snapshot_miss_nothing_or_are_cancelled
     cluster.links.cut(lagging);
     writes_resume(&cluster.members[leader]).await?;
     let missed = overwrite(&mut client, "seen/missed", 100).await?;
-    let purged = cluster.members[leader].output().matches(PURGED).count();
+    let purged = count(&cluster, leader, PURGED);
     purge(&mut client, [missed[50], missed[90]]).await?;
     says(&cluster, leader, PURGED, purged).await;
-    let installed = cluster.members[lagging].output().matches(INSTALLED).count();
+    let installed = count(&cluster, lagging, INSTALLED);
     cluster.links.heal(lagging);
     says(&cluster, lagging, INSTALLED, installed).await;
     assert_eq!(resumed.is_compacted().await, missed[90]);

@@ -15,6 +15,8 @@ use crate::watchers::Watcher;
 
 /// Seconds; the shortest that outlives an election with the default timeouts.
 const TTL: i64 = 2;
+/// After one that failed.
+const PAUSE: Duration = Duration::from_millis(50);
 const RENEW_EVERY: Duration = Duration::from_millis(300);
 /// What is waited for to see that a lease does *not* end, in renewals: well over two lives of it.
 const RENEWALS: i64 = 16;
@@ -33,7 +35,10 @@ impl Keeper {
             loop {
                 let renewal = renew(&url, lease, &count);
                 // A renewal that is lost with its leader is sent again.
-                let _ = tokio::time::timeout(Duration::from_secs(1), renewal).await;
+                let renewed = tokio::time::timeout(Duration::from_secs(1), renewal).await;
+                if !matches!(renewed, Ok(Ok(()))) {
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
         });
         Self { renewed, task }
@@ -58,7 +63,8 @@ impl Drop for Keeper {
 }
 
 async fn renew(url: &str, lease: i64, count: &AtomicI64) -> Result<()> {
-    let (_keeper, _stream) = impatient(url).await?.lease_keep_alive(lease).await?;
+    let mut client = impatient(url).await?;
+    let (_keeper, _stream) = client.lease_keep_alive(lease).await?;
     count.fetch_add(1, Ordering::SeqCst);
     tokio::time::sleep(RENEW_EVERY).await;
     Ok(())

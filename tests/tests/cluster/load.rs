@@ -38,12 +38,16 @@ struct Crew {
 
 impl Crew {
     /// `each` clients of every member.
-    fn start<F>(members: &[Member], each: u32, work: impl Fn(u32, String, Arc<AtomicBool>) -> F) -> Self
+    fn start<F>(
+        members: &[Member],
+        each: u32,
+        work: impl Fn(u32, String, Arc<AtomicBool>) -> F,
+    ) -> Self
     where
         F: Future<Output = Result<()>> + Send + 'static,
     {
         let stop = Arc::new(AtomicBool::new(false));
-        let urls = members.iter().flat_map(|m| (0..each).map(|_| m.client_url.clone()));
+        let urls = members.iter().flat_map(|m| (0..each).map(move |_| m.client_url.clone()));
         let clients =
             urls.zip(1..).map(|(url, id)| tokio::spawn(work(id, url, stop.clone()))).collect();
         Self { stop, clients }
@@ -109,8 +113,9 @@ impl User {
     async fn act(&mut self) -> Option<()> {
         let key = rand::rng().random_range(0..KEYS);
         let value = self.values.fetch_add(1, Ordering::Relaxed);
+        let kind = rand::rng().random_range(0..3);
         let called = self.recorder.now();
-        let (op, known) = match rand::rng().random_range(0..3) {
+        let (op, known) = match kind {
             0 => (self.read(key).await.map(|value| Observed::Read { value })?, true),
             1 => match self.client.put(name(key), text(value), None).await {
                 Ok(_) => (Observed::Write { value }, true),
@@ -192,7 +197,7 @@ impl Ledger {
     /// Stops the clients and returns what they were told: each key's revision.
     pub async fn stop(self) -> Result<Acked> {
         self.crew.stop().await?;
-        Ok(Acked(std::mem::take(&mut self.acked.lock())))
+        Ok(Acked(std::mem::take(&mut *self.acked.lock())))
     }
 }
 
@@ -233,8 +238,11 @@ impl Acked {
     pub async fn assert_kept(&self, client: &mut Client) -> Result<()> {
         assert!(!self.0.is_empty(), "nothing was acknowledged, so nothing is proved");
         let all = client.get(LEDGER, Some(GetOptions::new().with_prefix())).await?;
-        let stored: BTreeMap<_, _> =
-            all.kvs().iter().map(|kv| (kv.key_str().unwrap_or_default(), kv.mod_revision())).collect();
+        let stored: BTreeMap<_, _> = all
+            .kvs()
+            .iter()
+            .map(|kv| (kv.key_str().unwrap_or_default(), kv.mod_revision()))
+            .collect();
         for (key, revision) in &self.0 {
             let found = stored.get(key.as_str());
             assert_eq!(found, Some(revision), "{key} was acknowledged at {revision}");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use etcd_client::{AlarmAction, AlarmType};
+use etcd_client::{AlarmAction, AlarmOptions, AlarmType};
 use portunus_tests::{Member, eventually};
 
 const MIB: u64 = 1024 * 1024;
@@ -86,7 +86,12 @@ async fn a_nearly_full_disk_refuses_writes_and_takes_them_again_when_there_is_ro
         let mut client = client.clone();
         async move {
             // As with etcd, an operator clears the alarm when there is room.
-            client.alarm(AlarmAction::Deactivate, AlarmType::Nospace, None).await?;
+            let raised = client.alarm(AlarmAction::Get, AlarmType::Nospace, None).await?;
+            for alarm in raised.alarms() {
+                let mut of = AlarmOptions::new();
+                of.with_member(alarm.member_id());
+                client.alarm(AlarmAction::Deactivate, AlarmType::Nospace, Some(of)).await?;
+            }
             client.put("key", "after", None).await?;
             anyhow::Ok(())
         }

@@ -88,7 +88,8 @@ impl Drop for Watcher {
 async fn follow(url: &str, prefix: &str, seen: &Mutex<Seen>) -> Result<()> {
     let from = seen.lock().next;
     let options = WatchOptions::new().with_prefix().with_start_revision(from);
-    let mut stream = impatient(url).await?.watch(prefix, Some(options)).await?;
+    let mut client = impatient(url).await?;
+    let mut stream = client.watch(prefix, Some(options)).await?;
     seen.lock().streams += 1;
     while let Some(response) = stream.message().await? {
         let mut seen = seen.lock();
