@@ -20,6 +20,8 @@ use crate::types::LeaseId;
 
 /// How long to wait for news of a leader before asking the same one again.
 pub(super) const LEADER_NEWS: Duration = Duration::from_millis(50);
+/// What a leader that handed over may take for the answers that are still on their way.
+const LAST_WORD: Duration = Duration::from_millis(500);
 
 /// A cheap handle to a running member.
 #[derive(Clone)]
@@ -134,7 +136,14 @@ impl Node {
 
     async fn ask_there(&self, leader: u64, ask: Ask) -> Result<Executed, Bounce> {
         let question = wire::encode_ask(&ask);
-        match self.shared.group().forward(leader, question).await {
+        let forwarded = tokio::select! {
+            biased;
+            forwarded = self.shared.group().forward(leader, question) => forwarded,
+            () = self.succeeded(leader) => {
+                return Err(Bounce::Unknown(Failure::TimedOutLeaderFailed));
+            }
+        };
+        match forwarded {
             Ok(answer) => match wire::decode_delivery(answer) {
                 Ok(wire::Delivered::Executed(executed)) => Ok(executed),
                 Ok(wire::Delivered::NotExecuted(failure)) => {
@@ -151,6 +160,15 @@ impl Node {
             }
             Err(ForwardError::Unknown) => Err(Bounce::Unknown(Failure::TimedOutConnectionLost)),
         }
+    }
+
+    /// Resolves when another member has led for a while in place of `leader`: one that hands over
+    /// answers before, one that was stopped or cut off may keep its connections for much longer.
+    async fn succeeded(&self, leader: u64) {
+        let mut leadership = self.leadership();
+        // It ends when the member does, and then everything that waits does.
+        let _ = leadership.wait_for(|now| now.leader.is_some_and(|now| now != leader)).await;
+        tokio::time::sleep(LAST_WORD).await;
     }
 
     /// The header of an answer given now. Revision and term are those of the applied state.
