@@ -123,3 +123,7 @@ fn payload_bytes(request: &AppendEntriesRequest<TypeConfig>) -> usize {
     });
     payloads.sum()
 }
+
+#[cfg(test)]
+#[path = "append_test.rs"]
+mod tests;
