@@ -14,7 +14,10 @@ use super::{Entry, Options, Position, Wal};
 #[derive(Clone, Debug)]
 enum Step {
     /// Entries of these sizes, in the next term or the last.
-    Append { sizes: Vec<usize>, new_term: bool },
+    Append {
+        sizes: Vec<usize>,
+        new_term: bool,
+    },
     /// Keep this share of the entries, in 256ths.
     Truncate(u8),
     Purge(u8),

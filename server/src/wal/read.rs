@@ -61,9 +61,7 @@ impl ReadPlan {
     pub fn load(self) -> io::Result<Vec<Entry>> {
         let load = |planned| match planned {
             Planned::Ready(entry) => Ok(entry),
-            Planned::OnDisk { index, slot, segment, offset } => {
-                load(index, slot, &segment, offset)
-            }
+            Planned::OnDisk { index, slot, segment, offset } => load(index, slot, &segment, offset),
         };
         self.0.into_iter().map(load).collect()
     }
