@@ -5,5 +5,10 @@ mod codec;
 mod reader;
 mod store;
 
+#[cfg(test)]
+mod store_test;
+#[cfg(test)]
+mod suite_test;
+
 pub use reader::LogReader;
 pub use store::LogStore;

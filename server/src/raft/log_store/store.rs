@@ -40,6 +40,11 @@ impl LogStore {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn readable_end(&self) -> u64 {
+        self.wal().range().end
+    }
+
     fn wal(&self) -> &Wal {
         &self.reader.0
     }
