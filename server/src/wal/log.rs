@@ -82,8 +82,8 @@ impl Wal {
         Ok(Self { index, queue, supply, stats, writer, supplier: Some(supplier) })
     }
 
-    /// Adds entries, which must follow the last without a gap; the first of all begins anywhere. They can be read when this
-    /// returns; `done` is called when the disk has them.
+    /// Adds entries, which must follow the last without a gap; an empty log begins where its first
+    /// entry says. They can be read when this returns; `done` is called when the disk has them.
     pub fn append(&self, entries: Vec<Entry>, done: Done) -> io::Result<()> {
         self.queue.wait_for_room();
         let mut index = self.index.lock();

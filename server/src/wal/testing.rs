@@ -82,8 +82,10 @@ pub fn image(dir: &Path) -> Vec<(String, Vec<u8>)> {
     for file in fs::read_dir(dir).unwrap() {
         let name = file.unwrap().file_name().into_string().unwrap();
         if name.ends_with(".wal") {
-            let bytes = fs::read(dir.join(&name)).unwrap();
-            files.push((name, bytes));
+            // A purged one may be removed meanwhile.
+            if let Ok(bytes) = fs::read(dir.join(&name)) {
+                files.push((name, bytes));
+            }
         }
     }
     files.sort();
