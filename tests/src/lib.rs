@@ -14,6 +14,6 @@ pub use cluster::Cluster;
 pub use links::Links;
 pub use member::{Flags, Member};
 pub use ports::free_ports;
-pub use rpc::{Rpc, Seen, events, key_value, key_values, refusal};
 pub use register::{Observed, Recorder, is_linearizable};
+pub use rpc::{Rpc, Seen, events, key_value, key_values, refusal};
 pub use until::{eventually, eventually_within};

@@ -253,10 +253,8 @@ async fn the_first_renewal_after_a_checkpoint_is_in_the_log_before_it_is_answere
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revocation_in_flight_answers_a_renewal_only_once_it_is_applied() {
     let mut hand = Hand::leading().await;
-    let granted = hand.submit([Ask::Decide(Request::LeaseGrant(pb::LeaseGrantRequest {
-        ttl: 600,
-        id: 9,
-    }))]);
+    let granted =
+        hand.submit([Ask::Decide(Request::LeaseGrant(pb::LeaseGrantRequest { ttl: 600, id: 9 }))]);
     hand.resolve().await;
     drop(granted);
     let revoked = hand.submit([Ask::Decide(Request::lease_revoke(LeaseId(9)))]);

@@ -63,8 +63,7 @@ fn ranges() -> Vec<Case> {
         calls.push(Call::Range(pb::RangeRequest { revision, ..range("a") }));
     }
     for (min, max) in [(3, 0), (0, 5), (4, 6), (6, 4), (-1, -1), (0, -3)] {
-        let modified =
-            pb::RangeRequest { min_mod_revision: min, max_mod_revision: max, ..all() };
+        let modified = pb::RangeRequest { min_mod_revision: min, max_mod_revision: max, ..all() };
         let created =
             pb::RangeRequest { min_create_revision: min, max_create_revision: max, ..all() };
         for filtered in [modified, created] {
@@ -93,7 +92,12 @@ fn puts() -> Vec<Case> {
         Call::Put(pb::PutRequest { lease: -7, ..put("a", "11") }),
         Call::Put(pb::PutRequest { lease: 7, ..keep_value("not there") }),
         Call::Put(pb::PutRequest { ignore_lease: true, ..keep_value("a") }),
-        Call::Put(pb::PutRequest { ignore_lease: true, lease: 5, value: "x".into(), ..keep_value("") }),
+        Call::Put(pb::PutRequest {
+            ignore_lease: true,
+            lease: 5,
+            value: "x".into(),
+            ..keep_value("")
+        }),
         Call::Range(all()),
     ];
     let large = bytes::Bytes::from(vec![b'x'; 1024 * 1024]);
@@ -105,7 +109,8 @@ fn puts() -> Vec<Case> {
 }
 
 fn deletes() -> Vec<Case> {
-    let to = |key, end: &'static str| pb::DeleteRangeRequest { range_end: end.into(), ..delete(key) };
+    let to =
+        |key, end: &'static str| pb::DeleteRangeRequest { range_end: end.into(), ..delete(key) };
     cases([
         Call::Delete(delete("")),
         Call::Delete(delete("not there")),
@@ -121,7 +126,11 @@ fn deletes() -> Vec<Case> {
     ])
 }
 
-fn compare(target: CompareTarget, result: CompareResult, union: Option<TargetUnion>) -> pb::Compare {
+fn compare(
+    target: CompareTarget,
+    result: CompareResult,
+    union: Option<TargetUnion>,
+) -> pb::Compare {
     let (target, result) = (target.into(), result.into());
     pb::Compare { target, result, target_union: union, key: "k".into(), ..Default::default() }
 }
@@ -152,7 +161,11 @@ fn compares() -> Vec<pb::Compare> {
         compares.push(compare(CompareTarget::Value, result, None));
         compares.push(compare(CompareTarget::Mod, result, None));
         compares.push(compare(CompareTarget::Mod, result, Some(TargetUnion::Version(3))));
-        compares.push(compare(CompareTarget::Version, result, Some(TargetUnion::Value("v".into()))));
+        compares.push(compare(
+            CompareTarget::Version,
+            result,
+            Some(TargetUnion::Value("v".into())),
+        ));
     }
     let mut odd = compare(CompareTarget::Version, CompareResult::Equal, None);
     odd.result = 9;
@@ -232,7 +245,8 @@ fn txns() -> Vec<Case> {
         calls.push(Call::Txn(txn(vec![never.clone(); count], vec![], vec![])));
         calls.push(Call::Txn(txn(vec![], vec![nested(many(), vec![])], vec![])));
     }
-    let empty = pb::TxnRequest { success: vec![pb::RequestOp { request: None }], ..Default::default() };
+    let empty =
+        pb::TxnRequest { success: vec![pb::RequestOp { request: None }], ..Default::default() };
     calls.push(Call::Txn(empty));
     cases(calls)
 }
@@ -291,7 +305,10 @@ fn watches() -> Vec<Case> {
         Call::Watch(vec![from(1, on("k"))]),
         Call::Watch(vec![from(1, to("\0", "\0"))]),
         Call::Watch(vec![pb::WatchCreateRequest { prev_kv: true, ..from(1, to("a", "z")) }]),
-        Call::Watch(vec![pb::WatchCreateRequest { filters: no_put.clone(), ..from(1, to("a", "z")) }]),
+        Call::Watch(vec![pb::WatchCreateRequest {
+            filters: no_put.clone(),
+            ..from(1, to("a", "z"))
+        }]),
         Call::Watch(vec![pb::WatchCreateRequest { filters: no_delete, ..from(1, to("a", "z")) }]),
         Call::Watch(vec![on(""), to("", "\0"), to("b", "\0")]),
         Call::Watch(vec![to("b", "a"), to("a", "a"), on("x")]),
@@ -344,9 +361,7 @@ fn upkeep() -> Vec<Case> {
 }
 
 fn compaction() -> Vec<Case> {
-    let compact = |revision, physical| {
-        Call::Compact(pb::CompactionRequest { revision, physical })
-    };
+    let compact = |revision, physical| Call::Compact(pb::CompactionRequest { revision, physical });
     let at = |revision| Call::Range(pb::RangeRequest { revision, ..all() });
     let watch = |start_revision| {
         Call::Watch(vec![pb::WatchCreateRequest {
@@ -374,7 +389,11 @@ fn compaction() -> Vec<Case> {
         watch(19),
         watch(20),
         watch(21),
-        Call::Txn(txn(vec![], vec![Op::RequestRange(pb::RangeRequest { revision: 4, ..all() })], vec![])),
+        Call::Txn(txn(
+            vec![],
+            vec![Op::RequestRange(pb::RangeRequest { revision: 4, ..all() })],
+            vec![],
+        )),
         Call::HashKv(0),
         Call::HashKv(19),
         Call::HashKv(20),

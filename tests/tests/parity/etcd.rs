@@ -28,11 +28,18 @@ impl Etcd {
         };
         let dir = tempfile::tempdir().unwrap();
         let [client, peer] = free_ports();
-        let (client, peer) = (format!("http://127.0.0.1:{client}"), format!("http://127.0.0.1:{peer}"));
+        let (client, peer) =
+            (format!("http://127.0.0.1:{client}"), format!("http://127.0.0.1:{peer}"));
         let child = Command::new(program)
             .args(["--name=m0", &format!("--data-dir={}", dir.path().join("etcd").display())])
-            .args([format!("--listen-client-urls={client}"), format!("--advertise-client-urls={client}")])
-            .args([format!("--listen-peer-urls={peer}"), format!("--initial-advertise-peer-urls={peer}")])
+            .args([
+                format!("--listen-client-urls={client}"),
+                format!("--advertise-client-urls={client}"),
+            ])
+            .args([
+                format!("--listen-peer-urls={peer}"),
+                format!("--initial-advertise-peer-urls={peer}"),
+            ])
             .arg(format!("--initial-cluster=m0={peer}"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -50,7 +50,11 @@ impl Side {
             }
             Call::HashKv(revision) => {
                 shown(maintenance.hash_kv(pb::HashKvRequest { revision }), |answer| {
-                    format!("{} compacted {}", render::header(&answer.header), answer.compact_revision)
+                    format!(
+                        "{} compacted {}",
+                        render::header(&answer.header),
+                        answer.compact_revision
+                    )
                 })
                 .await
             }

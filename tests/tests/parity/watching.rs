@@ -62,7 +62,8 @@ impl Conversation {
         };
         let told = self.told.entry(answer.watch_id).or_default();
         if answer.created || answer.canceled || answer.events.is_empty() {
-            let pb::WatchResponse { created, canceled, compact_revision, cancel_reason, .. } = &answer;
+            let pb::WatchResponse { created, canceled, compact_revision, cancel_reason, .. } =
+                &answer;
             let head = render::header(&answer.header);
             let line = format!(
                 "{head} created={created} canceled={canceled} {compact_revision} {cancel_reason:?}"
@@ -78,7 +79,8 @@ impl Conversation {
         for event in events(&answer.events) {
             self.reached.insert(answer.watch_id, event.kv.mod_revision);
             let kind = if event.deleted { "delete" } else { "put" };
-            let (kv, prev) = (Shown(std::slice::from_ref(&event.kv)), Shown(event.prev_kv.as_slice()));
+            let (kv, prev) =
+                (Shown(std::slice::from_ref(&event.kv)), Shown(event.prev_kv.as_slice()));
             told.push((event.kv.mod_revision, format!("{kind} {kv:?} prev={prev:?}")));
         }
         Ok(answer.watch_id)
@@ -121,10 +123,7 @@ pub async fn watch(rpc: &mut Rpc, creates: Vec<pb::WatchCreateRequest>) -> Strin
 
 /// Writes and deletes the first key of each watch, past the revision at which it begins. Returns
 /// the last revision each watch will be told of.
-async fn finish(
-    rpc: &mut Rpc,
-    creates: &[pb::WatchCreateRequest],
-) -> Result<Vec<i64>, String> {
+async fn finish(rpc: &mut Rpc, creates: &[pb::WatchCreateRequest]) -> Result<Vec<i64>, String> {
     let mut last = Vec::new();
     for create in creates {
         let key = if create.key.is_empty() { crate::call::FROM_KEY } else { create.key.clone() };
