@@ -83,9 +83,15 @@ pub async fn follow_bindings(shared: Arc<Shared>) {
 /// members that lag.
 pub async fn purge(shared: Arc<Shared>, keep: u64) {
     let mut ticks = tokio::time::interval(PURGE_INTERVAL);
-    let mut purged = 0;
+    let (mut purged, mut told) = (0, 0);
     loop {
         ticks.tick().await;
+        // It may have happened some time after it was asked for.
+        let gone = shared.group().status().purged.map_or(0, |at| at.index);
+        if gone > told {
+            told = gone;
+            tracing::debug!(up_to = gone, "purged the log");
+        }
         let up_to = shared.store.durable_index().min(shared.applied_index().saturating_sub(keep));
         if up_to > purged {
             match shared.group().purge(up_to).await {

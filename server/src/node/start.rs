@@ -61,7 +61,9 @@ pub struct Parts {
 /// Why a member does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("data directory {path}: {why}")]
+    #[error(
+        "data directory {path}: {why}: name one that this user can create and write with --data-dir"
+    )]
     DataDir { path: String, why: String },
     #[error(transparent)]
     Store(#[from] storage::Error),
@@ -77,6 +79,12 @@ pub enum StartError {
          restore a backup"
     )]
     Unrestorable { first: u64 },
+    #[error(
+        "the write-ahead log in {path} is gone, and the store beside it is not: put the log back, \
+         or remove this member from the cluster, delete its data directory and add it as a new \
+         member; the only member of a cluster is restored from a backup"
+    )]
+    LogGone { path: String },
     #[error(transparent)]
     Raft(#[from] raft::StartError),
     #[error("cannot start a thread: {0}")]
@@ -117,6 +125,10 @@ pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
     let recovered = tokio::task::spawn_blocking(move || recover(&dir))
         .await
         .expect("recovery does not panic")?;
+    // Its votes went with it: it could elect a leader that lacks what it has acknowledged.
+    if log.is_new() && recovered.applied.is_some() {
+        return Err(StartError::LogGone { path: parts.data_dir.join("wal").display().to_string() });
+    }
     if let Some(first) = log
         .first_index()
         .filter(|first| recovered.applied.map_or(0, |applied| applied.index) + 1 < *first)

@@ -55,6 +55,11 @@ impl LogStore {
         self.0.wal.last().map(|_| self.0.wal.range().start)
     }
 
+    /// True for a log that was begun just now: a member that ever took part has voted.
+    pub fn is_new(&self) -> bool {
+        self.0.wal.vote().is_none() && self.0.wal.last().is_none()
+    }
+
     /// The disk has no room for another segment.
     pub fn is_short_of_space(&self) -> bool {
         self.0.wal.space_short()
