@@ -6,7 +6,9 @@ const PLUGINS: [&str; 3] = ["allow-all", "value-guard", "hostile"];
 
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    for input in ["plugins/Cargo.toml", "plugins/Cargo.lock", "sdk/Cargo.toml", "sdk/src", "sdk/macros"] {
+    for input in
+        ["plugins/Cargo.toml", "plugins/Cargo.lock", "sdk/Cargo.toml", "sdk/src", "sdk/macros"]
+    {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
     }
     for plugin in PLUGINS {

@@ -1,5 +1,6 @@
 //! The wiring: from a configuration to a member that serves, and from a signal to its end.
 
+use std::net::TcpListener;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,8 +10,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::api;
 use crate::clock::Clock;
 use crate::config::{self, Config, cluster_id, member_id};
+use crate::effect::Attributes;
 use crate::limits::{QUOTA_BYTES_DEFAULT, SHUTDOWN_GRACE};
-use crate::node::{self, AutoCompaction, Identity, Node, Options, Parts};
+use crate::node::{self, AutoCompaction, Identity, Options, Parts};
 use crate::raft::Peer;
 use crate::types::MemberId;
 
@@ -27,10 +29,14 @@ async fn serve(config: Config) -> Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     // Taken before anything is written: a port in use is the commonest mistake.
-    let listeners = api::Listeners::bind(&config.listen_client_urls).await?;
-    let node = node::start(parts(&config)).await?;
-    let serving = api::serve(listeners, node.clone());
-    let serving = tokio::spawn(serving);
+    let listeners = client_listeners(&config).await?;
+    let node = node::start(parts(&config)?).await?;
+    let server = api::Server::new(&node, api::Options::default())?;
+    let (close, closed) = tokio::sync::oneshot::channel::<()>();
+    let mut serving = tokio::spawn(server.serve(listeners, async move {
+        // Closed by being sent to or dropped.
+        drop(closed.await);
+    }));
     let stop = async {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -47,11 +53,16 @@ async fn serve(config: Config) -> Result<ExitCode> {
         () = &mut stop => {}
     }
     tracing::info!("stopping");
-    let ended = tokio::time::timeout(SHUTDOWN_GRACE, node.stop()).await;
-    if ended.is_err() {
+    let ending = async {
+        node.hand_over_leadership().await;
+        drop(close);
+        // Its own grace bounds it.
+        drop((&mut serving).await);
+        node.stop().await;
+    };
+    if tokio::time::timeout(SHUTDOWN_GRACE, ending).await.is_err() {
         tracing::warn!(grace = ?SHUTDOWN_GRACE, "not everything ended in time");
     }
-    serving.abort();
     Ok(ExitCode::SUCCESS)
 }
 
@@ -62,31 +73,65 @@ fn announce(config: &Config) {
     println!("ready to serve client requests");
 }
 
-fn parts(config: &Config) -> Parts {
+async fn client_listeners(config: &Config) -> Result<Vec<api::Listener>> {
+    let mut listeners = Vec::new();
+    for url in &config.listen_client_urls {
+        let address = url.as_str().parse::<api::Address>()?;
+        let listener = api::Listener::bind(&address).await;
+        listeners.push(listener.with_context(|| format!("--listen-client-urls {url}"))?);
+    }
+    Ok(listeners)
+}
+
+fn peer_listeners(config: &Config) -> Result<Vec<TcpListener>> {
+    let bind = |url: &config::Url| {
+        let Some((host, port)) = url.host_port() else {
+            anyhow::bail!("--listen-peer-urls {url}: peers need http://HOST:PORT");
+        };
+        let host = if host.is_empty() { "0.0.0.0" } else { host };
+        let listener = TcpListener::bind((host, port));
+        let listener = listener.with_context(|| format!("--listen-peer-urls {url}"))?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    };
+    config.listen_peer_urls.iter().map(bind).collect()
+}
+
+fn parts(config: &Config) -> Result<Parts> {
     let token = &config.initial_cluster_token;
-    let first_members: Vec<(MemberId, Peer)> =
-        config.initial_cluster.members.iter().map(|member| {
+    let first_members: Vec<(MemberId, Peer)> = config
+        .initial_cluster
+        .members
+        .iter()
+        .map(|member| {
             let urls: Vec<String> = member.peer_urls.iter().map(ToString::to_string).collect();
             let id = member_id(&urls, token);
             (id, Peer { name: member.name.clone(), peer_urls: urls, client_urls: Vec::new() })
-        }).collect();
+        })
+        .collect();
     let ids: Vec<MemberId> = first_members.iter().map(|(id, _)| *id).collect();
-    let own: Vec<String> = config.initial_advertise_peer_urls.iter().map(ToString::to_string).collect();
+    let own: Vec<String> =
+        config.initial_advertise_peer_urls.iter().map(ToString::to_string).collect();
     let identity = Identity { cluster: cluster_id(&ids), member: member_id(&own, token) };
-    Parts {
+    let attributes = Attributes {
+        member: identity.member,
+        name: config.name.clone(),
+        client_urls: config.advertise_client_urls.iter().map(ToString::to_string).collect(),
+    };
+    Ok(Parts {
         identity,
         options: options(config),
         data_dir: config.data_dir.clone(),
         clock: Clock::system(),
         heartbeat: config.heartbeat,
-        pre_vote: config.pre_vote,
-        listen_peers: config.listen_peer_urls.iter().map(ToString::to_string).collect(),
+        attributes,
+        peer_listeners: peer_listeners(config)?,
         first_members,
         no_fsync: config.unsafe_no_fsync,
         catchup_entries: config.snapshot_catchup_entries,
         progress_interval: config.watch_progress_notify_interval,
         auto_compaction: config.auto_compaction.map(auto_compaction),
-    }
+    })
 }
 
 fn options(config: &Config) -> Options {

@@ -7,7 +7,7 @@ use portunus_proto::etcdserverpb::{
     LeaseTimeToLiveResponse, PutResponse, RangeResponse, ResponseHeader, StatusResponse,
     TxnResponse,
 };
-use portunus_proto::portunus::v1::{DeployResponse, ListResponse, RemoveResponse};
+use portunus_proto::portunus::v1::ListResponse;
 use tonic::{Request, Response, Status};
 
 use super::status;
@@ -62,14 +62,12 @@ macro_rules! replies {
 
 headed!(
     AuthStatusResponse,
-    DeployResponse,
     HashKvResponse,
     HashResponse,
     LeaseLeasesResponse,
     LeaseTimeToLiveResponse,
     ListResponse,
     RangeResponse,
-    RemoveResponse,
     StatusResponse,
 );
 

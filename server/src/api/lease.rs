@@ -37,7 +37,7 @@ impl Lease for LeaseService {
         &self,
         request: Request<LeaseGrantRequest>,
     ) -> Result<Response<LeaseGrantResponse>, Status> {
-        write(&self.node, request.map(with_id), decide::Request::LeaseGrant).await
+        write(&self.node, request, decide::Request::LeaseGrant).await
     }
 
     async fn lease_revoke(
@@ -86,15 +86,6 @@ impl Lease for LeaseService {
         let leases = ids.into_iter().map(|LeaseId(id)| LeaseStatus { id }).collect();
         Ok(Response::new(LeaseLeasesResponse { header: None, leases }.headed(&self.node)))
     }
-}
-
-/// Draws an id where the client names none. Of so many that a second one like it is not to be
-/// expected; it would be refused.
-fn with_id(mut grant: LeaseGrantRequest) -> LeaseGrantRequest {
-    if grant.id == 0 {
-        grant.id = rand::random_range(1..=i64::MAX);
-    }
-    grant
 }
 
 /// Renews one lease. The header's revision is that of before the renewal: a client must not see a

@@ -35,6 +35,16 @@ fn refusals() -> Vec<(Refusal, Code, &'static str)> {
             "portunus: refused by quota: too many",
         ),
         (
+            Conflict { binding: "quota".into() },
+            Aborted,
+            "portunus: conflict: other writes kept changing what quota reads; try again",
+        ),
+        (
+            InvalidComponent("no export".into()),
+            InvalidArgument,
+            "portunus: not a plugin: no export",
+        ),
+        (
             ComponentNotFound("0a".into()),
             NotFound,
             "portunus: component 0a is not stored: deploy it first",
@@ -56,7 +66,7 @@ fn refusals() -> Vec<(Refusal, Code, &'static str)> {
 
 /// The number of variants; a new one does not compile until it has a place, and its place must be
 /// in the table above.
-const REFUSALS: usize = 24;
+const REFUSALS: usize = 26;
 
 fn place(refusal: &Refusal) -> usize {
     match refusal {
@@ -84,6 +94,8 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::ComponentTooLarge { .. } => 21,
         Refusal::BindingNotFound(_) => 22,
         Refusal::BindingUnnamed => 23,
+        Refusal::Conflict { .. } => 24,
+        Refusal::InvalidComponent(_) => 25,
     }
 }
 

@@ -18,6 +18,7 @@ mod parse;
 pub mod read;
 
 pub use address::Url;
+pub use duration::parse as parse_duration;
 pub use error::Error;
 pub use identity::{cluster_id, member_id};
 pub use options::{

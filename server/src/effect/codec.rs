@@ -7,7 +7,9 @@
 use bytes::{Buf, Bytes};
 use prost::encoding::{decode_varint, encode_varint};
 
-use super::{Alarm, AlarmKind, Attributes, Author, Binding, ChainId, Component, Effect, Entry, FailurePolicy};
+use super::{
+    Alarm, AlarmKind, Attributes, Author, Binding, ChainId, Component, Effect, Entry, FailurePolicy,
+};
 use crate::types::{Item, LeaseId, MemberId, Revision};
 
 /// The first byte of every encoded entry.

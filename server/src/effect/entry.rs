@@ -55,7 +55,9 @@ pub enum Effect {
     },
     /// A plugin is bound, or bound anew, under this name.
     Bind(Binding),
-    Unbind { name: String },
+    Unbind {
+        name: String,
+    },
     /// What a member says of itself.
     Publish(Attributes),
     /// Who caused the effects that follow, up to the next author: for audit and blame.

@@ -5,7 +5,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::answer::Decided;
 use super::applied::Version;
@@ -93,7 +92,15 @@ impl raft::Applier for Applier {
 impl Applier {
     pub fn new(shared: Arc<Shared>, last: Option<LogId>, membership: StoredMembership) -> Self {
         let state = shared.applied.with(|version| version.state.clone());
-        Self { shared, state, last, membership, staged: Changes::default() }
+        let mut applier = Self {
+            shared,
+            state,
+            last,
+            membership: StoredMembership::default(),
+            staged: Changes::default(),
+        };
+        applier.note_membership(membership);
+        applier
     }
 
     fn apply_entry(&mut self, log_id: LogId, payload: Payload) -> Outcome {
@@ -126,7 +133,9 @@ impl Applier {
     fn apply_unprepared(&mut self, log_id: LogId, bytes: &Bytes) -> Outcome {
         let entry = match effect::decode(bytes) {
             Ok(entry) => entry,
-            Err(error) => crate::fatal!(index = log_id.index, %error, "cannot read a committed entry"),
+            Err(error) => {
+                crate::fatal!(index = log_id.index, %error, "cannot read a committed entry")
+            }
         };
         match machine::apply(&mut self.state, &entry) {
             Ok(Applied::Done { changes, rows }) => {
@@ -152,7 +161,8 @@ impl Applier {
         let shared = &self.shared;
         shared.history.load().extend(&staged.changes);
         shared.write_behind(self.store_batch(last, &staged));
-        let version = Version { state: self.state.clone(), index: last.index, term: term_of(&last) };
+        let version =
+            Version { state: self.state.clone(), index: last.index, term: term_of(&last) };
         let old = shared.applied.publish(version);
         shared.hub.publish(past::committed(staged.changes));
         for (decided, index, reign) in staged.answers {
@@ -173,8 +183,10 @@ impl Applier {
     fn note_membership(&mut self, membership: StoredMembership) {
         let me = self.shared.identity.member.0;
         let sole = membership.is_sole_voter(me);
+        if let (true, Some(log_id)) = (sole, &membership.log_id) {
+            self.shared.sole_voter.applied(log_id.index);
+        }
         self.membership = membership;
-        self.shared.sole_voter.store(sole, Ordering::SeqCst);
     }
 }
 

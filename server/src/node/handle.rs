@@ -107,7 +107,9 @@ impl Node {
             };
             match bounce {
                 Ok(executed) => return Ok(executed),
-                Err(Bounce::NotExecuted(back, Failure::NoLeader | Failure::NotLeader)) => ask = *back,
+                Err(Bounce::NotExecuted(back, Failure::NoLeader | Failure::NotLeader)) => {
+                    ask = *back
+                }
                 Err(other) => return Err(other.into()),
             }
             // Without news the same leader is asked again: perhaps it has begun to lead by now.

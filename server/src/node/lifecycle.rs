@@ -78,14 +78,19 @@ impl Node {
         })
     }
 
-    /// Ends this member: leadership goes to the member that is furthest, then everything closes.
-    pub async fn stop(&self) {
+    /// Gives leadership, if this member has it and there is an heir, to the member that is
+    /// furthest.
+    pub async fn hand_over_leadership(&self) {
         if let Some(heir) = self.heir() {
             let handed = tokio::time::timeout(HANDOVER, self.move_leader(heir)).await;
             if !matches!(handed, Ok(Ok(()))) {
                 tracing::warn!(heir, "leadership was not handed over");
             }
         }
+    }
+
+    /// Closes everything. Leadership should have been handed over.
+    pub async fn stop(&self) {
         self.shared.hub.close("server stopped");
         self.shared.lane.close();
         self.shared.group().shutdown().await;

@@ -29,8 +29,7 @@ impl Node {
     pub async fn deploy(&self, deployment: Deployment) -> Result<Deployed, Error> {
         let Deployment { name, component, prefix, config, on_failure } = deployment;
         let (shared, bytes) = (self.shared.clone(), component.clone());
-        let inspected =
-            tokio::task::spawn_blocking(move || shared.policies.inspect(&bytes)).await;
+        let inspected = tokio::task::spawn_blocking(move || shared.policies.inspect(&bytes)).await;
         let digest = match inspected {
             Ok(Ok(digest)) => digest,
             Ok(Err(why)) => return Err(Refusal::InvalidComponent(why).into()),

@@ -33,10 +33,9 @@ impl Node {
         }
         let version = self.shared.applied.load();
         if request.revision > 0 && request.revision < version.state.revision {
-            return self.off_the_runtime(move |past| {
-                kv::range(&version.state, Some(past), &request)
-            })
-            .await;
+            return self
+                .off_the_runtime(move |past| kv::range(&version.state, Some(past), &request))
+                .await;
         }
         self.shared.read(&version, |past| kv::range(&version.state, Some(past), &request))
     }
@@ -113,7 +112,8 @@ impl Node {
                 Ok(index) => return Ok(index),
                 Err(Failure::Stopped) => return Err(Failure::Stopped.into()),
                 Err(_) => {
-                    let wait = tokio::time::timeout(super::handle::LEADER_NEWS, leadership.changed());
+                    let wait =
+                        tokio::time::timeout(super::handle::LEADER_NEWS, leadership.changed());
                     let _ = wait.await;
                 }
             }
@@ -159,7 +159,7 @@ impl Node {
 impl Shared {
     /// True when nobody else can have committed anything: this member is the only voter and leads.
     pub(super) fn is_alone(&self) -> bool {
-        self.sole_voter.load(std::sync::atomic::Ordering::SeqCst) && self.reign().is_some()
+        self.sole_voter.is_it() && self.reign().is_some()
     }
 
     /// Lends the past to a read of `version`.
@@ -169,8 +169,7 @@ impl Shared {
         read: impl FnOnce(&dyn Past) -> Result<T, Refusal>,
     ) -> Result<T, Error> {
         let history = self.history.load();
-        let past =
-            PastView { applied: &version.state, history: &history, records: &self.records };
+        let past = PastView { applied: &version.state, history: &history, records: &self.records };
         match read(&past) {
             Err(Refusal::Unreadable(why)) => {
                 tracing::error!(why, "an older revision cannot be read");
@@ -185,15 +184,8 @@ impl Shared {
 fn hash(shared: &Shared, version: &Arc<Version>, at: i64) -> Result<u32, Error> {
     let history = shared.history.load();
     let (items, now) = (version.state.items(), version.state.revision);
-    let seen = mvcc::read_at(
-        items,
-        now,
-        &history,
-        &shared.records,
-        &KeyRange::all(),
-        at,
-        usize::MAX,
-    );
+    let seen =
+        mvcc::read_at(items, now, &history, &shared.records, &KeyRange::all(), at, usize::MAX);
     let seen = seen.map_err(|error| match error {
         mvcc::ReadError::Compacted(_) => Error::from(Refusal::Compacted),
         mvcc::ReadError::Record(error) => {

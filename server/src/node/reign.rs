@@ -24,7 +24,9 @@ pub enum Reign {
     #[default]
     Follower,
     /// Elected, but what the log holds of earlier terms may not be applied yet.
-    Starting { term: u64 },
+    Starting {
+        term: u64,
+    },
     Leading(Leading),
     /// An entry was lost: nothing is proposed until every other one is resolved.
     Resolving(Leading),

@@ -61,7 +61,8 @@ impl Sequencer {
             Ok(_) if tries < TRIES_MAX => {
                 if tries >= TRIES && self.reservation.is_none() {
                     let until = self.shared.clock.now().after(RESERVED_FOR);
-                    self.reservation = Some(Reservation { ranges: reads.covers().collect(), until });
+                    self.reservation =
+                        Some(Reservation { ranges: reads.covers().collect(), until });
                 }
                 self.shared.lane.judge(call, (self.head.clone(), current), binding, tries + 1);
             }

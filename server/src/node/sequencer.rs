@@ -37,7 +37,10 @@ pub enum Submission {
     /// A call whose plugins have spoken.
     Judged(super::lane::Judged),
     /// Stop proposing and let everything outstanding come home; `held` ends the freeze.
-    Freeze { frozen: oneshot::Sender<()>, held: oneshot::Receiver<()> },
+    Freeze {
+        frozen: oneshot::Sender<()>,
+        held: oneshot::Receiver<()>,
+    },
 }
 
 /// The end of one proposal.
@@ -217,7 +220,10 @@ impl Sequencer {
     /// Sends the batch on its way.
     pub(super) fn propose(&mut self, batch: Batch) {
         let Some(reign) = self.reign.leading() else {
-            return batch.into_decided().into_iter().for_each(|d| d.call.bounce(Failure::NotLeader));
+            return batch
+                .into_decided()
+                .into_iter()
+                .for_each(|d| d.call.bounce(Failure::NotLeader));
         };
         if batch.is_empty() {
             return;

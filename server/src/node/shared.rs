@@ -2,7 +2,6 @@
 //! and applier, and the ways to store, log and watchers.
 
 use std::io;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use super::policies::Policies;
 use super::reaper::Reaper;
 use super::reign::Leading;
 use super::sequencer::Submission;
+use super::sole_voter::SoleVoter;
 use super::space::Space;
 use crate::clock::Clock;
 use crate::decide::{Cx, Past};
@@ -90,7 +90,7 @@ pub struct Shared {
     pub queue: mpsc::Sender<Submission>,
     /// True only while the log names this member as the one voter there is; see the log store's
     /// membership hook, which clears it before a second voter can hear of its election.
-    pub sole_voter: Arc<AtomicBool>,
+    pub sole_voter: Arc<SoleVoter>,
     pub(super) group: OnceLock<Group>,
     pub(super) head: ArcSwap<State>,
     pub(super) reign: ArcSwap<Option<Leading>>,

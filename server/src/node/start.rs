@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -22,16 +21,17 @@ use super::lane::Lane;
 use super::past::{self, StoreRecords, WatchPast};
 use super::pipeline::Pipeline;
 use super::policies::Policies;
-use super::reaper::Reaper;
 use super::position;
+use super::reaper::Reaper;
 use super::sequencer::{Sequencer, Submission};
 use super::shared::{Identity, Options, Shared};
+use super::sole_voter::SoleVoter;
 use super::space::Space;
 use crate::clock::Clock;
+use crate::effect::Attributes;
 use crate::limits::REQUESTS_QUEUED_MAX;
 use crate::machine::{self, State, What};
 use crate::mvcc::History;
-use crate::effect::Attributes;
 use crate::raft::{self, Group, LogId, LogStore, Peer, StoredMembership};
 use crate::storage::{self, Store};
 use crate::types::{MemberId, Revision};
@@ -66,7 +66,7 @@ pub enum StartError {
     #[error(transparent)]
     Store(#[from] storage::Error),
     #[error(transparent)]
-    Log(#[from] wal::Error),
+    Log(#[from] wal::OpenError),
     #[error(transparent)]
     Contents(#[from] machine::LoadError),
     #[error(transparent)]
@@ -97,15 +97,16 @@ struct Recovered {
 pub async fn start(mut parts: Parts) -> Result<Node, StartError> {
     prepare_dir(&parts.data_dir)?;
     let space = Arc::new(Space::new(&parts.data_dir));
-    let sole_voter = Arc::new(AtomicBool::new(false));
+    let sole_voter = Arc::new(SoleVoter::default());
     let log = open_log(&parts, sole_voter.clone())?;
     let dir = parts.data_dir.join("store");
     let recovered = tokio::task::spawn_blocking(move || recover(&dir))
         .await
         .expect("recovery does not panic")?;
-    if let Some(first) = log.first_index().filter(|first| {
-        recovered.applied.map_or(0, |applied| applied.index) + 1 < *first
-    }) {
+    if let Some(first) = log
+        .first_index()
+        .filter(|first| recovered.applied.map_or(0, |applied| applied.index) + 1 < *first)
+    {
         return Err(StartError::Unrestorable { first });
     }
     let Recovered { store, state, history, applied, membership } = recovered;
@@ -150,12 +151,10 @@ pub async fn start(mut parts: Parts) -> Result<Node, StartError> {
     });
     let node = Node { shared: shared.clone() };
     let (door, applier) = (Door::default(), Applier::new(shared.clone(), applied, membership));
-    let fresh = applied.is_none() && log_is_empty;
     let options = group_options(&mut parts);
     let group = Group::start(options, log, Box::new(applier), Arc::new(door.clone())).await?;
-    if fresh {
-        group.initialize(first_members(&parts)).await?;
-    }
+    // A member that has a log takes no notice.
+    group.initialize(first_members(&parts)).await?;
     assert!(shared.group.set(group).is_ok(), "a node is started once");
     launch(&node, parts, submissions, rounds);
     // From now on peers may ask.
@@ -173,17 +172,17 @@ fn prepare_dir(dir: &Path) -> Result<(), StartError> {
     std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)).map_err(fail)
 }
 
-fn open_log(parts: &Parts, sole_voter: Arc<AtomicBool>) -> Result<LogStore, StartError> {
+fn open_log(parts: &Parts, sole_voter: Arc<SoleVoter>) -> Result<LogStore, StartError> {
     let options = wal::Options {
-        cluster: parts.identity.cluster.0,
-        member: parts.identity.member.0,
         no_fsync: parts.no_fsync,
+        clock: parts.clock.clone(),
         ..wal::Options::default()
     };
-    let log = LogStore::open(&parts.data_dir.join("wal"), options)?;
+    let identity =
+        wal::Identity { cluster: parts.identity.cluster.0, member: parts.identity.member.0 };
     // From the moment a membership is in the log, others may vote by it.
-    log.on_membership(Box::new(move |_| sole_voter.store(false, Ordering::SeqCst)));
-    Ok(log)
+    let on_membership = Box::new(move |index| sole_voter.appended(index));
+    Ok(LogStore::open(&parts.data_dir.join("wal"), identity, options, on_membership)?)
 }
 
 /// Opens the store and rebuilds the state from it. A damaged store is set aside and begun anew:
@@ -221,10 +220,7 @@ fn read_store(dir: &Path) -> Result<Recovered, StartError> {
 
 fn group_options(parts: &mut Parts) -> raft::Options {
     raft::Options {
-        identity: raft::Identity {
-            cluster: parts.identity.cluster,
-            member: parts.identity.member,
-        },
+        identity: raft::Identity { cluster: parts.identity.cluster, member: parts.identity.member },
         timing: raft::Timing {
             heartbeat_interval: parts.heartbeat,
             election_timeout: parts.options.election_timeout,

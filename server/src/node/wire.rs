@@ -173,30 +173,36 @@ pub fn encode_delivery(delivery: &Delivery) -> Bytes {
 }
 
 fn encode_said(said: &Said, index: u64, out: &mut BytesMut) {
-    let mut answer = |tag: u8| {
+    fn head(out: &mut BytesMut, tag: u8, index: u64) -> &mut BytesMut {
         out.put_u8(tag);
         out.put_u64(index);
-        &mut *out
-    };
+        out
+    }
     match said {
-        Said::Reply(Reply::Put(message)) => append(answer(reply_tag::PUT), message),
+        Said::Reply(Reply::Put(message)) => append(head(out, reply_tag::PUT, index), message),
         Said::Reply(Reply::DeleteRange(message)) => {
-            append(answer(reply_tag::DELETE_RANGE), message);
+            append(head(out, reply_tag::DELETE_RANGE, index), message);
         }
-        Said::Reply(Reply::Txn(message)) => append(answer(reply_tag::TXN), message),
-        Said::Reply(Reply::Compact(message)) => append(answer(reply_tag::COMPACT), message),
-        Said::Reply(Reply::LeaseGrant(message)) => append(answer(reply_tag::LEASE_GRANT), message),
+        Said::Reply(Reply::Txn(message)) => append(head(out, reply_tag::TXN, index), message),
+        Said::Reply(Reply::Compact(message)) => {
+            append(head(out, reply_tag::COMPACT, index), message)
+        }
+        Said::Reply(Reply::LeaseGrant(message)) => {
+            append(head(out, reply_tag::LEASE_GRANT, index), message)
+        }
         Said::Reply(Reply::LeaseRevoke(message)) => {
-            append(answer(reply_tag::LEASE_REVOKE), message);
+            append(head(out, reply_tag::LEASE_REVOKE, index), message);
         }
-        Said::Reply(Reply::Alarm(message)) => append(answer(reply_tag::ALARM), message),
-        Said::Reply(Reply::Done { revision }) => answer(reply_tag::DONE).put_i64(*revision),
+        Said::Reply(Reply::Alarm(message)) => append(head(out, reply_tag::ALARM, index), message),
+        Said::Reply(Reply::Done { revision }) => {
+            head(out, reply_tag::DONE, index).put_i64(*revision)
+        }
         Said::Reply(Reply::LeaseExpire(ids)) => {
-            let out = answer(reply_tag::EXPIRED);
+            let out = head(out, reply_tag::EXPIRED, index);
             ids.iter().for_each(|id| out.put_i64(id.0));
         }
         Said::KeepAlive(KeepAlive { ttl, revision }) => {
-            let out = answer(reply_tag::KEEP_ALIVE);
+            let out = head(out, reply_tag::KEEP_ALIVE, index);
             out.put_i64(*ttl);
             out.put_i64(*revision);
         }
@@ -208,7 +214,7 @@ fn encode_said(said: &Said, index: u64, out: &mut BytesMut) {
                 keys: keys.clone(),
                 ..Default::default()
             };
-            append(answer(reply_tag::TIME_TO_LIVE), &message);
+            append(head(out, reply_tag::TIME_TO_LIVE, index), &message);
         }
     }
 }

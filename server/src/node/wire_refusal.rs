@@ -72,10 +72,9 @@ pub fn decode_refusal(mut bytes: Bytes) -> Result<Refusal, WireError> {
         POLICY_REFUSED => Refusal::PolicyRefused { binding: text(b)?, reason: text(b)? },
         COMPONENT_NOT_FOUND => Refusal::ComponentNotFound(text(b)?),
         COMPONENT_BOUND => Refusal::ComponentBound { digest: text(b)?, binding: text(b)? },
-        COMPONENT_TOO_LARGE => Refusal::ComponentTooLarge {
-            bytes: number(b)? as usize,
-            max: number(b)? as usize,
-        },
+        COMPONENT_TOO_LARGE => {
+            Refusal::ComponentTooLarge { bytes: number(b)? as usize, max: number(b)? as usize }
+        }
         BINDING_NOT_FOUND => Refusal::BindingNotFound(text(b)?),
         CONFLICT => Refusal::Conflict { binding: text(b)? },
         INVALID_COMPONENT => Refusal::InvalidComponent(text(b)?),

@@ -41,10 +41,10 @@ fn requests() -> Vec<Request> {
 
 #[test]
 fn questions_read_back() {
-    let asks = requests().into_iter().map(Ask::Decide).chain([
-        Ask::KeepAlive(LeaseId(i64::MIN)),
-        Ask::TimeToLive { id: LeaseId(4), keys: true },
-    ]);
+    let asks = requests()
+        .into_iter()
+        .map(Ask::Decide)
+        .chain([Ask::KeepAlive(LeaseId(i64::MIN)), Ask::TimeToLive { id: LeaseId(4), keys: true }]);
     for ask in asks {
         let bytes = encode_ask(&ask);
         assert_eq!(format!("{:?}", decode_ask(bytes).unwrap()), format!("{ask:?}"));

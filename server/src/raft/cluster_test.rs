@@ -29,6 +29,8 @@ pub fn timing() -> Timing {
 pub struct TestMember {
     pub id: u64,
     pub address: SocketAddr,
+    /// Where others are told to reach it.
+    pub advertised: SocketAddr,
     pub log: Log,
     pub values: Values,
     pub gate: Gate,
@@ -48,6 +50,7 @@ impl TestMember {
         let mut member = Self {
             id,
             address,
+            advertised: address,
             log: Log::default(),
             values: Values::default(),
             gate: Gate::default(),
@@ -105,7 +108,7 @@ impl TestMember {
     pub fn peer(&self) -> Peer {
         Peer {
             name: format!("m{}", self.id),
-            peer_urls: vec![format!("http://{}", self.address)],
+            peer_urls: vec![format!("http://{}", self.advertised)],
             client_urls: Vec::new(),
         }
     }

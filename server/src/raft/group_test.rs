@@ -167,6 +167,37 @@ async fn a_member_of_another_cluster_is_refused_by_name() {
     stranger.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_went_silent_does_not_wedge_a_follower() {
+    let mut members = Vec::new();
+    for id in 1..=3 {
+        members.push(TestMember::new(id, CLUSTER, timing()).await);
+    }
+    let proxy = proxy_test::Proxy::to(members[2].address).await;
+    members[2].advertised = proxy.address;
+    let cluster = Cluster { members };
+    for member in &cluster.members[..2] {
+        member.group().initialize(cluster.peers()).await.expect("founding works");
+    }
+    let (mut leader, mut term) = cluster.leader().await;
+    if leader == 2 {
+        cluster.members[2].group().transfer_leader(1).await.expect("the first takes over");
+        (leader, term) = (0, cluster.members[0].leads().await);
+    }
+    let mut all = values(0..10);
+    propose_all(cluster.members[leader].group(), term, &all).await;
+    cluster.members[2].has(&all).await;
+    proxy.silence();
+    let more = values(10..20);
+    let outcomes = propose_all(cluster.members[leader].group(), term, &more).await;
+    assert!(outcomes.iter().all(|outcome| *outcome == Ok(Outcome::Applied)), "{outcomes:?}");
+    all.extend(more);
+    cluster.members[2].has(&all).await;
+    let leadership = cluster.members[leader].group().leadership().borrow().clone();
+    assert_eq!((leadership.is_leader, leadership.term), (true, term), "nobody was unseated");
+    cluster.stop().await;
+}
+
 /// Not an assertion: prints what E makes of a failover. `cargo test -- --ignored --nocapture`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]

@@ -8,6 +8,7 @@ mod applier;
 mod fatal;
 mod group;
 mod leadership;
+mod log_store;
 mod network;
 mod operate;
 mod propose;
@@ -26,12 +27,15 @@ mod group_test;
 #[cfg(test)]
 mod memory_test;
 #[cfg(test)]
+mod proxy_test;
+#[cfg(test)]
 mod snapshot_test;
 
 pub use applier::{Applier, CHUNK_BYTES_MAX, Installer, Payload, SnapshotSource, Staged, Stager};
 pub use fatal::FatalHook;
 pub use group::{Group, Options, StartError};
 pub use leadership::Leadership;
+pub use log_store::{LogStore, OnMembership};
 pub use network::{
     ForwardError, Identity, Incomplete, PeerHandler, Traffic, membership_from_wire,
     membership_to_wire,

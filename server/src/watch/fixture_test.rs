@@ -62,8 +62,10 @@ impl Store {
         self.log.lock().compacted = revision;
     }
 
-    pub fn records(&self) -> Vec<Record> {
-        self.log.lock().records.clone()
+    /// Shows everything ever committed, and the compacted revision.
+    pub fn show<T>(&self, look: impl FnOnce(&[Record], i64) -> T) -> T {
+        let log = self.log.lock();
+        look(&log.records, log.compacted)
     }
 
     /// Commits what of the wishes changes something; `None` when nothing does.
@@ -115,22 +117,21 @@ impl History for Store {
             return Err(HistoryError::Compacted(log.compacted));
         }
         let last = to.min(from + self.revisions_per_scan as i64 - 1);
-        let mut revisions: Vec<Committed> = Vec::new();
-        for revision in from..=last {
-            let wanted = |record: &&Record| {
-                let key = record.event().key().to_vec();
-                record.revision == revision && ranges.iter().any(|range| range.contains(&key))
-            };
-            let events: Vec<Event> = log
-                .records
-                .iter()
-                .filter(wanted)
-                .map(|record| Event::new(record.change.clone(), None))
-                .collect();
-            if !events.is_empty() {
-                revisions.push(Committed::new(revision, events));
+        let start = log.records.partition_point(|record| record.revision < from);
+        let records = log.records[start..].iter().take_while(|record| record.revision <= last);
+        let mut revisions: Vec<(i64, Vec<Event>)> = Vec::new();
+        for record in records {
+            let event = Event::new(record.change.clone(), None);
+            if !ranges.iter().any(|range| range.contains(event.key())) {
+                continue;
+            }
+            match revisions.last_mut() {
+                Some((revision, events)) if *revision == record.revision => events.push(event),
+                _ => revisions.push((record.revision, vec![event])),
             }
         }
+        let committed = |(revision, events)| Committed::new(revision, events);
+        let revisions = revisions.into_iter().map(committed).collect();
         Ok(Chunk { revisions, next: last + 1 })
     }
 
@@ -212,15 +213,21 @@ pub struct Client {
 impl Client {
     /// Checks one answer to the last detail. `created` answers are the caller's.
     pub fn receive(&mut self, response: &Response, store: &Store) {
-        let records = store.records();
-        let compacted = store.compacted();
+        store.show(|records, compacted| self.check(response, records, compacted));
+    }
+
+    fn check(&mut self, response: &Response, records: &[Record], compacted: i64) {
         let id = response.watch_id;
         if response.compact_revision != 0 {
             assert!(response.canceled && response.cancel_reason.is_empty());
-            assert_eq!(response.compact_revision, compacted);
-            let lost = self.watching.remove(&id).expect("only a watcher is cancelled");
+            // The answer may have waited while the store was compacted further.
+            let at = response.compact_revision;
+            assert!(at <= compacted, "{at} is not compacted, {compacted} is");
+            // A cancel that came too late is not answered.
+            let lost = self.watching.remove(&id).or_else(|| self.leaving.remove(&id));
+            let lost = lost.expect("only a watcher is cancelled");
             let next = lost.start.max(lost.last + 1);
-            assert!(next < compacted, "{next} is not compacted at {compacted}");
+            assert!(next < at, "{next} is not compacted at {at}");
             self.lost_to_compaction += 1;
         } else if response.canceled {
             assert!(self.leaving.remove(&id).is_some(), "{id} was not cancelled by us");
@@ -229,7 +236,7 @@ impl Client {
                 Some(expect) => expect,
                 None => self.watching.get_mut(&id).expect("events of a watcher that is there"),
             };
-            expect.receive(response, &records, compacted);
+            expect.receive(response, records, compacted);
         } else {
             self.progress_answers += 1;
             let about =
@@ -239,7 +246,7 @@ impl Client {
                     response.revision + 1 >= expect.start,
                     "resuming would go before the start"
                 );
-                let next = expect.peek(&records).map(|record| record.revision);
+                let next = expect.peek(records).map(|record| record.revision);
                 assert!(
                     next.is_none_or(|next| next > response.revision),
                     "progress overtook {next:?}"

@@ -101,10 +101,7 @@ fn a_foreign_import_is_refused_by_name() {
         interface environment { get: func() -> string; }
         world w { import environment; }";
     let name = "wasi:cli/environment@0.2.3".to_owned();
-    assert_eq!(
-        refusal(&component(foreign, "w", None)),
-        CompileError::ForeignImport { name }
-    );
+    assert_eq!(refusal(&component(foreign, "w", None)), CompileError::ForeignImport { name });
 }
 
 #[test]
@@ -125,10 +122,7 @@ fn a_plugin_without_a_known_extension_point_is_refused() {
         interface divination { ask: func() -> u32; }
         world w { export divination; }";
     let name = "portunus:plugin/divination@0.1.0".to_owned();
-    assert_eq!(
-        refusal(&component(other, "w", None)),
-        CompileError::UnknownExtensionPoint { name }
-    );
+    assert_eq!(refusal(&component(other, "w", None)), CompileError::UnknownExtensionPoint { name });
 }
 
 #[test]

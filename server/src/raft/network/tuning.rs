@@ -5,9 +5,9 @@ use std::time::Duration;
 /// A peer that does not accept a connection by then is down.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often an open connection is probed, so that a dead peer behind a half-open one is noticed.
-pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
 /// A probe unanswered for this long ends the connection.
-pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(3);
+pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// A log request unanswered for this long ends its stream. Well above a slow disk's fsync.
 pub const APPEND_RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A snapshot of which nothing moves for this long is given up.
