@@ -140,7 +140,7 @@ fn a_txn_that_fails_half_way_leaves_nothing() {
     let before = (state.revision, state.digest);
     let keep = pb::PutRequest { ignore_value: true, ..put_request("b", "", 0) };
     let txn = then(vec![putting("a0"), deleting("a", "\0"), Op::RequestPut(keep)]);
-    // The put of "a0" is before the range, which takes "b" away from the put that keeps its value.
+    // An open-ended delete passes the check for duplicates and takes "b" away from the last put.
     let mut draft = Draft::default();
     let result = decide(&mut state, &Request::Txn(txn), &[], &cx(), &mut draft);
     assert_eq!(result, Err(Refusal::KeyNotFound));
