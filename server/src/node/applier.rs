@@ -20,6 +20,11 @@ use crate::raft::{
 use crate::storage;
 use bytes::Bytes;
 
+/// Answers worth giving at once.
+const FEW_ANSWERS: usize = 2;
+/// Bytes behind which the store counts as congested: half of what it takes before it blocks.
+const CONGESTED_BYTES: usize = 32 * 1024 * 1024;
+
 /// The machine's hand: lives on raft's thread and is the only writer of the applied state.
 pub struct Applier {
     pub(super) shared: Arc<Shared>,
@@ -49,6 +54,10 @@ impl raft::Applier for Applier {
 
     fn flush(&mut self) {
         self.flush_staged();
+    }
+
+    fn is_congested(&self) -> bool {
+        self.shared.store.pending_bytes() > CONGESTED_BYTES
     }
 
     /// Waits for the store to have everything applied: its contents and the position that raft
@@ -165,11 +174,26 @@ impl Applier {
             Version { state: self.state.clone(), index: last.index, term: term_of(&last) };
         let old = shared.applied.publish(version);
         shared.hub.publish(past::committed(staged.changes));
-        for (decided, index, reign) in staged.answers {
-            answer(shared, decided, index, reign);
-        }
+        self.answer(staged.answers);
         // Freeing what only the old version held takes time that raft's thread has not.
         shared.reaper.take(old);
+    }
+
+    /// Many answers are given from a thread that serves clients: waking a task from there costs a
+    /// fraction of what it costs from raft's.
+    fn answer(&self, answers: Vec<(Vec<Decided>, u64, Leading)>) {
+        let count: usize = answers.iter().map(|(decided, ..)| decided.len()).sum();
+        let shared = self.shared.clone();
+        let give = move || {
+            for (decided, index, reign) in answers {
+                answer(&shared, decided, index, reign);
+            }
+        };
+        match count {
+            0 => {}
+            1..=FEW_ANSWERS => give(),
+            _ => drop(self.shared.runtime.spawn(async move { give() })),
+        }
     }
 
     fn store_batch(&self, last: LogId, staged: &Changes) -> storage::Batch {
