@@ -3,6 +3,7 @@
 //! `xtask tidy` checks that each uses only those above it in this list.
 
 pub mod clock;
+pub mod fatal;
 pub mod limits;
 pub mod types;
 
@@ -10,12 +11,15 @@ pub mod effect;
 pub mod storage;
 pub mod wal;
 
-pub mod lease;
 pub mod mvcc;
+
+pub mod lease;
+
+pub mod machine;
+
 pub mod view;
 
 pub mod decide;
-pub mod machine;
 pub mod wasm;
 pub mod watch;
 

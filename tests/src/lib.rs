@@ -1,1 +1,19 @@
-//! placeholder
+//! The harness of the tests that run the real program: members as processes, clusters of them with
+//! links that can be cut, and histories checked for linearizability. Tests say what must hold; how
+//! processes are started, stopped and cut off is known here alone.
+
+mod cluster;
+mod links;
+mod member;
+mod ports;
+mod register;
+mod rpc;
+mod until;
+
+pub use cluster::Cluster;
+pub use links::Links;
+pub use member::{Flags, Member};
+pub use ports::free_ports;
+pub use register::{Observed, Recorder, is_linearizable};
+pub use rpc::{Rpc, Seen, events, key_value, key_values, refusal};
+pub use until::{eventually, eventually_within};

@@ -1,1 +1,9 @@
-//! Placeholder until the module lands.
+//! The commands of the program. stdout carries what was asked for, stderr everything else; the
+//! exit code is 0, 1 for a failure, 2 for arguments that were refused.
+
+mod bench;
+mod dispatch;
+mod output;
+mod serve;
+
+pub use dispatch::run;

@@ -1,1 +1,30 @@
-//! Placeholder until the module lands.
+//! What the operator may set: one table of flags ([`flags`]), how arguments and environment are
+//! read against it ([`read`]), and the checked, typed result ([`Config`]). It opens no file, no
+//! socket, and knows no other component's inner workings.
+//!
+//! Arguments → [`read::Values`] (texts with their origin) → [`Config`] (typed, relations checked).
+
+pub mod address;
+mod build;
+mod cluster;
+mod duration;
+mod error;
+pub mod flags;
+pub mod help;
+mod identity;
+pub mod nearest;
+mod options;
+mod parse;
+pub mod read;
+
+pub use address::Url;
+pub use duration::parse as parse_duration;
+pub use error::Error;
+pub use identity::{cluster_id, member_id};
+pub use options::{
+    AutoCompaction, ClusterState, Config, InitialCluster, InitialMember, LogConfig, LogFormat,
+    LogOutput,
+};
+
+#[cfg(test)]
+mod config_test;

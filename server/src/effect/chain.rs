@@ -42,9 +42,9 @@ impl ChainId {
     /// The inverse of [`ChainId::to_bytes`]; `None` when the length is wrong.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; Self::ENCODED_BYTES] = bytes.try_into().ok()?;
-        let mut words = bytes.chunks_exact(8).map(|chunk| {
-            u64::from_le_bytes(chunk.try_into().expect("chunks of eight bytes"))
-        });
+        let mut words = bytes
+            .chunks_exact(8)
+            .map(|chunk| u64::from_le_bytes(chunk.try_into().expect("chunks of eight bytes")));
         let mut next = || words.next();
         Some(Self { term: next()?, epoch: next()?, seq: next()?, hash: next()? })
     }

@@ -23,28 +23,49 @@ pub enum Effect {
     /// The key's new revision, whole.
     Put(Item),
     /// The key is gone as of this revision.
-    Delete { key: Bytes, at: Revision },
+    Delete {
+        key: Bytes,
+        at: Revision,
+    },
     /// A lease of `ttl` seconds exists.
-    LeaseGrant { id: LeaseId, ttl: i64 },
+    LeaseGrant {
+        id: LeaseId,
+        ttl: i64,
+    },
     /// A lease is gone; the deletes of its keys stand before it.
-    LeaseRevoke { id: LeaseId },
+    LeaseRevoke {
+        id: LeaseId,
+    },
     /// What is left of a lease, in seconds; 0 stands for its full time.
-    LeaseCheckpoint { id: LeaseId, remaining: i64 },
+    LeaseCheckpoint {
+        id: LeaseId,
+        remaining: i64,
+    },
     /// Revisions below this one may be forgotten.
-    Compact { revision: i64 },
+    Compact {
+        revision: i64,
+    },
     AlarmRaise(Alarm),
     AlarmClear(Alarm),
     /// A component's bytes are known to the cluster under their digest.
     ComponentStore(Component),
     /// No binding names the component any more.
-    ComponentDrop { digest: Bytes },
+    ComponentDrop {
+        digest: Bytes,
+    },
     /// A plugin is bound, or bound anew, under this name.
     Bind(Binding),
-    Unbind { name: String },
+    Unbind {
+        name: String,
+    },
+    /// What a member says of itself.
+    Publish(Attributes),
     /// Who caused the effects that follow, up to the next author: for audit and blame.
     By(Author),
     /// A request's id, remembered so that a repeat of it can be recognised.
-    Request { id: Bytes },
+    Request {
+        id: Bytes,
+    },
     /// All members know the effects of this level; the leader emits no others.
     FeatureLevel(u32),
 }
@@ -92,6 +113,14 @@ pub struct Binding {
     /// Handed to the plugin as it is.
     pub config: Bytes,
     pub on_failure: FailurePolicy,
+}
+
+/// A member's own word on how it is called and where clients reach it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attributes {
+    pub member: MemberId,
+    pub name: String,
+    pub client_urls: Vec<String>,
 }
 
 /// What a trap or a timeout of a plugin means for the write it was asked about.

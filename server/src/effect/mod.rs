@@ -6,5 +6,9 @@ mod codec;
 mod entry;
 
 pub use chain::ChainId;
-pub use codec::{CodecError, decode, encode, encode_around, encode_effect};
-pub use entry::{Alarm, AlarmKind, Author, Binding, Component, Effect, Entry, FailurePolicy};
+pub use codec::{
+    CodecError, decode, decode_effects, encode, encode_around, encode_effect, peek_id,
+};
+pub use entry::{
+    Alarm, AlarmKind, Attributes, Author, Binding, Component, Effect, Entry, FailurePolicy,
+};

@@ -1,1 +1,15 @@
-//! Placeholder until the module lands.
+//! The replicated machine: its whole state as one persistent value, and blind application of
+//! entries to it. Nothing here decides anything, reads a clock or can fail on one member only.
+
+mod apply;
+mod load;
+mod registry;
+mod rows;
+mod state;
+
+pub use crate::mvcc::{Change, What};
+pub use apply::{Applied, Diverged, apply};
+pub use load::{LoadError, load};
+pub use registry::Registry;
+pub use rows::{Row, Rows, position_rows};
+pub use state::State;

@@ -63,7 +63,8 @@ impl Item {
         put_int(&mut bytes, VERSION, version);
         let value_span = put_bytes(&mut bytes, VALUE, value);
         put_int(&mut bytes, LEASE, lease.0);
-        let head = Head { create_revision, modified, version, lease, key: key_span, value: value_span };
+        let head =
+            Head { create_revision, modified, version, lease, key: key_span, value: value_span };
         Self(ThinArc::from_header_and_slice(head, &bytes))
     }
 
@@ -183,7 +184,8 @@ fn parse(encoded: &[u8], sub: u32) -> Option<Head> {
                 let len = decode_varint(&mut rest).ok()?;
                 let start = encoded.len() - rest.len();
                 rest = rest.get(usize::try_from(len).ok()?..)?;
-                let span = Span { start: u32::try_from(start).ok()?, len: u32::try_from(len).ok()? };
+                let span =
+                    Span { start: u32::try_from(start).ok()?, len: u32::try_from(len).ok()? };
                 *(if tag == KEY { &mut head.key } else { &mut head.value }) = span;
             }
             (CREATE_REVISION | MOD_REVISION | VERSION | LEASE, WireType::Varint) => {
@@ -208,8 +210,14 @@ mod tests {
     #[test]
     fn an_item_reads_back_what_it_encoded() {
         for (key, value, lease) in [("k", "v", 0), ("key", "", 7), ("a/long/key", "x", -1)] {
-            let item =
-                Item::new(key.as_bytes(), value.as_bytes(), 3, Revision::new(9, 2), 4, LeaseId(lease));
+            let item = Item::new(
+                key.as_bytes(),
+                value.as_bytes(),
+                3,
+                Revision::new(9, 2),
+                4,
+                LeaseId(lease),
+            );
             let back = Item::from_encoded(item.encoded(), 2).expect("well formed");
             assert_eq!(back, item);
             assert_eq!((back.key(), back.value()), (key.as_bytes(), value.as_bytes()));

@@ -1,0 +1,182 @@
+//! Builds plugin crates for wasm32-unknown-unknown and turns them into components, the form the
+//! server loads. Used by the test suite and by `portunus plugin build`; knows nothing of the
+//! server. The build does not inherit what an outer cargo put into the environment, so it comes
+//! out the same whether it is started by hand or from a build script.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use wit_component::ComponentEncoder;
+
+/// What the guest is compiled for. No WASI: a plugin has only the imports of its contract.
+pub const TARGET: &str = "wasm32-unknown-unknown";
+
+/// Why a plugin could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The compiler lacks the target's standard library and it could not be installed.
+    #[error(
+        "this Rust toolchain cannot compile for {TARGET} ({why}); run `rustup target add {TARGET}` \
+         for the toolchain in use"
+    )]
+    TargetMissing {
+        /// What was tried and how it ended.
+        why: String,
+    },
+    /// A program could not be started.
+    #[error("cannot run {program}")]
+    Start {
+        /// Its name.
+        program: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Cargo ran and failed; its own output says why.
+    #[error("cargo could not build {packages} for {TARGET}")]
+    Compile {
+        /// The packages asked for.
+        packages: String,
+    },
+    /// A file could not be read or written.
+    #[error("cannot access {path}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The module does not follow the contract, so no component can be made of it.
+    #[error("cannot make a component of {package}: {why}")]
+    Encode {
+        /// The plugin.
+        package: String,
+        /// What the encoder found.
+        why: String,
+    },
+}
+
+/// Builds `packages` of the cargo workspace in `workspace` into `target_dir`, honouring its lock
+/// file, and returns the path of each one's component, in order.
+///
+/// Cargo's output goes to this process's standard error.
+pub fn build(
+    workspace: &Path,
+    packages: &[&str],
+    target_dir: &Path,
+) -> Result<Vec<PathBuf>, Error> {
+    ensure_target(workspace)?;
+    compile(workspace, packages, target_dir)?;
+    packages.iter().map(|package| encode(package, target_dir)).collect()
+}
+
+fn compile(workspace: &Path, packages: &[&str], target_dir: &Path) -> Result<(), Error> {
+    let mut cargo = command("CARGO", "cargo", workspace);
+    cargo.args(["build", "--release", "--locked", "--target", TARGET, "--target-dir"]);
+    cargo.arg(target_dir);
+    for package in packages {
+        cargo.args(["-p", package]);
+    }
+    let status =
+        cargo.status().map_err(|source| Error::Start { program: "cargo".to_owned(), source })?;
+    status.success().then_some(()).ok_or_else(|| Error::Compile { packages: packages.join(", ") })
+}
+
+fn encode(package: &str, target_dir: &Path) -> Result<PathBuf, Error> {
+    let built = target_dir.join(TARGET).join("release").join(file_name(package));
+    let module =
+        std::fs::read(&built).map_err(|source| Error::File { path: built.clone(), source })?;
+    let component =
+        component_of(&module).map_err(|why| Error::Encode { package: package.to_owned(), why })?;
+    let path = target_dir.join(file_name(package));
+    std::fs::write(&path, component)
+        .map_err(|source| Error::File { path: path.clone(), source })?;
+    Ok(path)
+}
+
+/// The component of a core module that carries its contract in a custom section, as the SDK's
+/// bindings make it. `Err` is the encoder's text.
+pub fn component_of(module: &[u8]) -> Result<Vec<u8>, String> {
+    ComponentEncoder::default()
+        .validate(true)
+        .module(module)
+        .and_then(|encoder| encoder.encode())
+        .map_err(|error| format!("{error:#}"))
+}
+
+fn file_name(package: &str) -> String {
+    format!("{}.wasm", package.replace('-', "_"))
+}
+
+/// Installs the target's standard library when the compiler in use does not have it.
+fn ensure_target(workspace: &Path) -> Result<(), Error> {
+    if has_target(workspace)? {
+        return Ok(());
+    }
+    let added = command("RUSTUP", "rustup", workspace).args(["target", "add", TARGET]).output();
+    let why = match added {
+        Ok(output) if output.status.success() && has_target(workspace)? => return Ok(()),
+        Ok(output) => {
+            format!("`rustup target add` said: {}", String::from_utf8_lossy(&output.stderr).trim())
+        }
+        Err(error) => format!("`rustup` does not run: {error}"),
+    };
+    Err(Error::TargetMissing { why })
+}
+
+fn has_target(workspace: &Path) -> Result<bool, Error> {
+    let output = command("RUSTC", "rustc", workspace)
+        .args(["--print", "target-libdir", "--target", TARGET])
+        .output()
+        .map_err(|source| Error::Start { program: "rustc".to_owned(), source })?;
+    let directory = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    Ok(output.status.success() && Path::new(&directory).is_dir())
+}
+
+/// The program that `variable` names, else `default`, without an outer build's settings.
+fn command(variable: &str, default: &str, directory: &Path) -> Command {
+    let program = std::env::var_os(variable).unwrap_or_else(|| OsString::from(default));
+    let mut command = Command::new(program);
+    command.current_dir(directory);
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(is_outer_setting) {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+fn is_outer_setting(name: &str) -> bool {
+    const NAMES: [&str; 8] = [
+        "CARGO_ENCODED_RUSTFLAGS",
+        "RUSTFLAGS",
+        "RUSTC_WRAPPER",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "CARGO_BUILD_TARGET",
+        "CARGO_MAKEFLAGS",
+        "MAKEFLAGS",
+        "CARGO_TARGET_DIR",
+    ];
+    const PREFIXES: [&str; 3] = ["CARGO_PROFILE_", "CARGO_FEATURE_", "CARGO_CFG_"];
+    NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{component_of, is_outer_setting};
+
+    #[test]
+    fn an_outer_builds_settings_do_not_reach_the_guest() {
+        assert!(is_outer_setting("RUSTFLAGS"));
+        assert!(is_outer_setting("CARGO_PROFILE_RELEASE_LTO"));
+        assert!(!is_outer_setting("PATH"));
+        assert!(!is_outer_setting("CARGO_HOME"));
+    }
+
+    #[test]
+    fn what_is_no_module_makes_no_component() {
+        assert!(component_of(b"not wasm").is_err());
+    }
+}

@@ -1,0 +1,67 @@
+//! `portunus [flags]`: reads the configuration, starts logging, runs the member.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use crate::cli::dispatch::{REFUSED, finish, print_version};
+use crate::cli::output;
+use crate::config::read::{Request, Values};
+use crate::config::{Config, help, read};
+use crate::{app, config, telemetry};
+
+/// Runs a member until it is told to stop.
+pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let request = match read::read(arguments, std::env::vars_os()) {
+        Ok(request) => request,
+        Err(error) => return refuse(&error),
+    };
+    let values = match request {
+        Request::Help => return print_help(),
+        Request::Version => return print_version(),
+        Request::Serve(values) => values,
+    };
+    let config = match configure(&values) {
+        Ok(config) => config,
+        Err(error) => return refuse(&error),
+    };
+    match serve(config) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("portunus: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints the flags.
+pub fn print_help() -> ExitCode {
+    finish(output::print(&help::text()))
+}
+
+/// Where there is no data yet, what a first start needs is checked here, as a refused flag.
+fn configure(values: &Values) -> Result<Config, config::Error> {
+    let config = Config::from_values(values)?;
+    if !config.data_dir.exists() {
+        config.check_bootstrap()?;
+    }
+    Ok(config)
+}
+
+fn serve(config: Config) -> anyhow::Result<ExitCode> {
+    telemetry::init(&config.log)?;
+    for flag in &config.ignored_flags {
+        tracing::warn!(flag, "flag has no effect");
+    }
+    for variable in &config.unrecognized_variables {
+        tracing::warn!(variable, "unrecognized environment variable");
+    }
+    if config.unsafe_no_fsync {
+        tracing::warn!("fsync is off, a power loss loses acknowledged writes");
+    }
+    app::run(config)
+}
+
+fn refuse(error: &config::Error) -> ExitCode {
+    eprintln!("portunus: {error}");
+    ExitCode::from(REFUSED)
+}

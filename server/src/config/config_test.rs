@@ -1,0 +1,293 @@
+//! Every way to write a flag, who wins over whom, and the exact text of each refusal.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::config::address::join;
+use crate::config::flags::{FLAGS, Kind, UNSUPPORTED, find};
+use crate::config::read::{Request, read};
+use crate::config::{AutoCompaction, ClusterState, Config, LogFormat, LogOutput, help};
+
+fn request(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Request, String> {
+    let environment = environment.iter().map(|(k, v)| (OsString::from(k), OsString::from(v)));
+    read(arguments.iter().map(OsString::from), environment).map_err(|error| error.to_string())
+}
+
+fn config(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Config, String> {
+    match request(arguments, environment)? {
+        Request::Serve(values) => Config::from_values(&values).map_err(|error| error.to_string()),
+        other => panic!("{arguments:?} is no server but {other:?}"),
+    }
+}
+
+fn served(arguments: &[&str]) -> Config {
+    config(arguments, &[]).expect("valid flags")
+}
+
+fn bootstrap(arguments: &[&str]) -> Result<(), String> {
+    served(arguments).check_bootstrap().map_err(|error| error.to_string())
+}
+
+fn refused(arguments: &[&str]) -> String {
+    bootstrap(arguments).expect_err("a first start that cannot work")
+}
+
+#[test]
+fn without_arguments_it_is_a_single_member_as_etcd() {
+    let config = served(&[]);
+    assert_eq!(config.name, "default");
+    assert_eq!(config.data_dir, Path::new("default.portunus"));
+    assert_eq!(join(&config.listen_client_urls), "http://localhost:2379");
+    assert_eq!(join(&config.advertise_client_urls), "http://localhost:2379");
+    assert_eq!(join(&config.listen_peer_urls), "http://localhost:2380");
+    assert_eq!(join(&config.initial_advertise_peer_urls), "http://localhost:2380");
+    assert_eq!(config.initial_cluster.to_string(), "default=http://localhost:2380");
+    assert_eq!(config.initial_cluster_state, ClusterState::New);
+    assert_eq!(
+        (config.heartbeat, config.election),
+        (Duration::from_millis(100), Duration::from_secs(1))
+    );
+    assert_eq!((config.snapshot_count, config.snapshot_catchup_entries), (10_000, 5_000));
+    assert_eq!(config.watch_progress_notify_interval, Duration::from_secs(600));
+    assert_eq!(config.quota_bytes, 0);
+    assert_eq!(config.max_txn_ops, crate::limits::TXN_OPS_DEFAULT);
+    assert_eq!(config.max_request_bytes, crate::limits::REQUEST_BYTES_DEFAULT);
+    assert_eq!(config.auto_compaction, None);
+    assert_eq!(config.log.level, "info");
+    assert_eq!(
+        (config.log.format, &config.log.outputs),
+        (LogFormat::Json, &vec![LogOutput::Stderr])
+    );
+    assert!(config.pre_vote && config.strict_reconfig_check && !config.unsafe_no_fsync);
+    assert_eq!(config.check_bootstrap(), Ok(()));
+    let id = config.initial_cluster.members[0].id(&config.initial_cluster_token);
+    assert_eq!(id.to_string(), "8e9e05c52164694d");
+    let cluster = config.initial_cluster.cluster_id(&config.initial_cluster_token);
+    assert_eq!(cluster.to_string(), "cdf818194e3a8c32");
+}
+
+#[test]
+fn every_flag_can_be_written_in_every_form() {
+    for flag in FLAGS {
+        let value = match flag.kind {
+            Kind::Urls => "http://127.0.0.1:7".to_owned(),
+            Kind::Bool => "false".to_owned(),
+            _ if flag.name == "initial-cluster" => "m=http://a:1".to_owned(),
+            _ if flag.name == "data-dir" => "d".to_owned(),
+            _ => flag.default.to_owned(),
+        };
+        let text = |arguments: &[&str], environment: &[(&str, &str)]| match request(
+            arguments,
+            environment,
+        )
+        .expect(flag.name)
+        {
+            Request::Serve(values) if values.is_given(flag.name) => values.text(flag).to_owned(),
+            other => panic!("--{} was not read: {other:?}", flag.name),
+        };
+        for dashes in ["-", "--"] {
+            let name = format!("{dashes}{}", flag.name);
+            assert_eq!(text(&[&format!("{name}={value}")], &[]), value);
+            match flag.kind {
+                Kind::Bool => assert_eq!(text(&[&name], &[]), "true"),
+                _ => assert_eq!(text(&[&name, &value], &[]), value),
+            }
+        }
+        for prefix in ["ETCD", "PORTUNUS"] {
+            assert_eq!(text(&[], &[(&flag.variable(prefix), &value)]), value);
+        }
+    }
+}
+
+#[test]
+fn every_default_is_valid_and_shown_in_help() {
+    let help = help::text();
+    for flag in FLAGS {
+        assert!(help.contains(&format!("--{}", flag.name)), "--{} has no help", flag.name);
+        assert!(UNSUPPORTED.iter().all(|other| other.name != flag.name), "{}", flag.name);
+        if !flag.default.is_empty() {
+            let argument = format!("--{}={}", flag.name, flag.default);
+            let client = "--advertise-client-urls=http://localhost:2379";
+            assert!(config(&[&argument, client], &[]).is_ok(), "{argument}");
+        }
+    }
+}
+
+#[test]
+fn flags_win_over_portunus_over_etcd_over_defaults() {
+    let both = [("PORTUNUS_NAME", "ours"), ("ETCD_NAME", "theirs")];
+    let name = |arguments: &[&str], environment: &[(&str, &str)]| {
+        config(arguments, environment).expect("valid").name
+    };
+    assert_eq!(name(&["--name=flag"], &both), "flag");
+    assert_eq!(name(&[], &both), "ours");
+    assert_eq!(name(&[], &both[1..]), "theirs");
+    assert_eq!(name(&[], &[("ETCD_NAME", "")]), "default");
+    assert_eq!(name(&["--name=a", "-name", "b"], &[]), "b");
+}
+
+#[test]
+fn a_value_may_begin_with_a_dash_and_hold_equals_signs() {
+    assert_eq!(served(&["--quota-backend-bytes", "-1"]).quota_bytes, -1);
+    let config = served(&["--initial-cluster=a=http://a:1,b=http://b:1"]);
+    assert_eq!(config.initial_cluster.to_string(), "a=http://a:1,b=http://b:1");
+}
+
+#[test]
+fn only_our_variables_are_looked_at() {
+    let environment =
+        [("ETCD_VERIFY", "all"), ("ETCDCTL_API", "3"), ("PORTUNUSNAME", "x"), ("PATH", "/")];
+    let config = config(&[], &environment).expect("valid");
+    assert_eq!(config.unrecognized_variables, ["ETCD_VERIFY"]);
+    assert_eq!(config.name, "default");
+}
+
+#[test]
+fn help_and_version_work_whatever_else_is_set() {
+    let broken = [("ETCD_CERT_FILE", "cert.pem")];
+    for word in ["-h", "--help", "-help"] {
+        assert_eq!(request(&["--name", "a", word], &broken), Ok(Request::Help));
+    }
+    for word in ["--version", "-version", "--version=true"] {
+        assert_eq!(request(&[word], &broken), Ok(Request::Version));
+    }
+    assert!(matches!(request(&["--version=false"], &[]), Ok(Request::Serve(_))));
+}
+
+#[test]
+fn values_are_typed() {
+    let retention = |arguments: &[&str]| served(arguments).auto_compaction;
+    let hours = |hours: u64| Some(AutoCompaction::Periodic(Duration::from_secs(hours * 3600)));
+    assert_eq!(retention(&["--auto-compaction-retention=2"]), hours(2));
+    assert_eq!(retention(&["--auto-compaction-retention=0h"]), None);
+    assert_eq!(
+        retention(&["--auto-compaction-retention=1h30m"]),
+        Some(AutoCompaction::Periodic(Duration::from_secs(5400)))
+    );
+    assert_eq!(
+        retention(&["--auto-compaction-mode=revision", "--auto-compaction-retention=1000"]),
+        Some(AutoCompaction::Revision(1000))
+    );
+    assert_eq!(retention(&["--auto-compaction-mode=revision"]), None);
+    assert_eq!(served(&["--log-level=panic"]).log.level, "error");
+    assert_eq!(served(&["--log-level=info,portunus=debug"]).log.level, "info,portunus=debug");
+    let both = vec![LogOutput::Stdout, LogOutput::Stderr];
+    assert_eq!(served(&["--log-outputs=stdout,default,stderr"]).log.outputs, both);
+    assert_eq!(served(&["--name=n"]).data_dir, Path::new("n.portunus"));
+    assert_eq!(served(&["--logger", "zap"]).ignored_flags, ["logger"]);
+    for (text, expected) in [("1", true), ("T", true), ("False", false), ("0", false)] {
+        assert_eq!(served(&[&format!("--pre-vote={text}")]).pre_vote, expected);
+    }
+}
+
+const CLIENT: &str = "--advertise-client-urls=http://localhost:1";
+
+#[rustfmt::skip]
+const REFUSALS: &[(&[&str], &str)] = &[
+    (&["--nmae=a"], "unknown flag --nmae; did you mean --name?"),
+    (&["-listen-client-url=x"], "unknown flag --listen-client-url; did you mean --listen-client-urls?"),
+    (&["--verbose"], "unknown flag --verbose; see --help"),
+    (&["-versoin"], "unknown flag --versoin; did you mean --version?"),
+    (&["--name"], "--name needs a value; write --name=VALUE"),
+    (&["extra"], "\"extra\" is not a flag; see --help"),
+    (&["--"], "\"--\" is not a flag; see --help"),
+    (&["---name=a"], "\"---name=a\" is not a flag; see --help"),
+    (&["--pre-vote", "false"], "\"false\" is not a flag; to set --pre-vote write --pre-vote=VALUE"),
+    (&["--pre-vote=yes"], "invalid value \"yes\" for --pre-vote: expected true or false"),
+    (&["--name="], "invalid value \"\" for --name: a name is not empty and has neither \",\" nor \"=\""),
+    (&["--heartbeat-interval=100ms"], "invalid value \"100ms\" for --heartbeat-interval: expected milliseconds without a unit, such as 100"),
+    (&["--heartbeat-interval=0"], "invalid value \"0\" for --heartbeat-interval: must be above 0 milliseconds"),
+    (&["--election-timeout=499"], "--election-timeout[499ms] should be at least as 5 times as --heartbeat-interval[100ms]"),
+    (&["--election-timeout=50001"], "--election-timeout[50001ms] is too long, and should be set less than 50000ms"),
+    (&["--snapshot-count=-1"], "invalid value \"-1\" for --snapshot-count: expected a whole number that is not negative"),
+    (&["--max-txn-ops=0"], "invalid value \"0\" for --max-txn-ops: expected a whole number above 0"),
+    (&["--quota-backend-bytes=2GB"], "invalid value \"2GB\" for --quota-backend-bytes: expected a whole number of bytes"),
+    (&["--initial-cluster-state=old"], "invalid value \"old\" for --initial-cluster-state: expected new or existing"),
+    (&["--auto-compaction-mode=always"], "invalid value \"always\" for --auto-compaction-mode: expected periodic or revision"),
+    (&["--auto-compaction-retention=5d"], "invalid value \"5d\" for --auto-compaction-retention: expected a duration such as 100ms, 10m or 1h30m, or hours"),
+    (&["--auto-compaction-mode=revision", "--auto-compaction-retention=1h"], "invalid value \"1h\" for --auto-compaction-retention: expected a number of revisions, as --auto-compaction-mode is revision"),
+    (&["--watch-progress-notify-interval=10"], "invalid value \"10\" for --watch-progress-notify-interval: the unit is missing; expected a duration such as 100ms, 10m or 1h30m"),
+    (&["--log-level=loud"], "invalid value \"loud\" for --log-level: expected debug, info, warn, error, panic or fatal, or filters such as info,portunus::raft=debug"),
+    (&["--log-format=xml"], "invalid value \"xml\" for --log-format: expected json or console"),
+    (&["--log-outputs=file"], "invalid value \"file\" for --log-outputs: expected stderr, stdout or default; redirect one into a file"),
+    (&["--logger=capnslog"], "invalid value \"capnslog\" for --logger: expected zap"),
+    (&["--listen-client-urls=http://127.0.0.1:1"], "--advertise-client-urls is required when --listen-client-urls is set explicitly"),
+    (&["--listen-client-urls=https://127.0.0.1:1", CLIENT], "invalid value \"https://127.0.0.1:1\" for --listen-client-urls: TLS is not supported yet; use http://127.0.0.1:1"),
+    (&["--listen-client-urls=http://example.com:1", CLIENT], "invalid value \"http://example.com:1\" for --listen-client-urls: expected IP in URL for binding (http://example.com:1)"),
+    (&["--listen-peer-urls=127.0.0.1:1"], "invalid value \"127.0.0.1:1\" for --listen-peer-urls: URL scheme must be http, https, unix, or unixs: 127.0.0.1:1"),
+    (&["--initial-advertise-peer-urls=http://:1"], "invalid value \"http://:1\" for --initial-advertise-peer-urls: unexpected empty host (http://:1)"),
+    (&["--initial-cluster=a"], "invalid value \"a\" for --initial-cluster: \"a\" is not of the form name=url"),
+    (&["--initial-cluster="], "invalid value \"\" for --initial-cluster: expected name=url,..."),
+    (&["--cert-file=c.pem"], "--cert-file: not supported: TLS is not supported yet; listen on http:// behind a proxy that ends TLS"),
+    (&["--config-file", "f"], "--config-file: not supported: set flags, or environment variables of the same names"),
+];
+
+#[test]
+fn refusals_name_the_flag_the_value_and_what_is_right() {
+    for (arguments, expected) in REFUSALS {
+        assert_eq!(
+            config(arguments, &[]).map(|_| ()),
+            Err((*expected).to_owned()),
+            "{arguments:?}"
+        );
+    }
+}
+
+#[test]
+fn refusals_name_the_variable_when_that_is_where_the_value_came_from() {
+    let cases = [
+        ("ETCD_PRE_VOTE", "x", "invalid value \"x\" for ETCD_PRE_VOTE: expected true or false"),
+        (
+            "PORTUNUS_MAX_TXN_OPS",
+            "0",
+            "invalid value \"0\" for PORTUNUS_MAX_TXN_OPS: expected a whole number above 0",
+        ),
+        (
+            "ETCD_AUTO_TLS",
+            "true",
+            "ETCD_AUTO_TLS: not supported: TLS is not supported yet; listen on http:// behind a proxy that ends TLS",
+        ),
+    ];
+    for (name, value, expected) in cases {
+        assert_eq!(config(&[], &[(name, value)]).map(|_| ()), Err(expected.to_owned()));
+    }
+    assert!(config(&["--peer-auto-tls=false"], &[("ETCD_AUTO_TLS", "false")]).is_ok());
+}
+
+#[test]
+fn a_first_start_must_be_part_of_its_initial_cluster() {
+    let three = "--initial-cluster=a=http://a:1,b=http://b:1,c=http://c:1";
+    let at_a = "--initial-advertise-peer-urls=http://a:1";
+    assert_eq!(bootstrap(&["--name=a", at_a, three]), Ok(()));
+    assert_eq!(
+        refused(&["--name=d", at_a, three]),
+        "couldn't find local name \"d\" in the initial cluster configuration"
+    );
+    assert_eq!(
+        refused(&["--name=b", at_a, three]),
+        "--initial-cluster has b=http://b:1 but missing from --initial-advertise-peer-urls=http://a:1"
+    );
+    assert_eq!(bootstrap(&["--name=b", at_a, three, "--initial-cluster-state=existing"]), Ok(()));
+    let two_urls = "--initial-advertise-peer-urls=http://a:1,http://a:2";
+    assert_eq!(
+        refused(&["--name=a", two_urls, "--initial-cluster=a=http://a:1"]),
+        "--initial-advertise-peer-urls has http://a:2 but missing from --initial-cluster=a=http://a:1"
+    );
+    assert_eq!(
+        bootstrap(&["--name=a", two_urls, "--initial-cluster=a=http://a:2,a=http://a:1"]),
+        Ok(())
+    );
+    assert_eq!(
+        refused(&["--name=a", at_a, "--initial-cluster=a=http://a:1,b=http://a:1"]),
+        "initial cluster a=http://a:1,b=http://a:1 has duplicate url"
+    );
+    assert_eq!(bootstrap(&["--name=a", at_a]), Ok(()), "a member alone needs no list");
+}
+
+#[test]
+fn names_in_the_table_are_unique() {
+    for flag in FLAGS {
+        assert!(std::ptr::eq(find(flag.name).expect("in the table"), flag), "{}", flag.name);
+    }
+}

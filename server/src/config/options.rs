@@ -1,0 +1,91 @@
+//! The checked configuration, as the rest of the server takes it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::address::Url;
+
+/// Everything the operator can set, typed and checked. Each field is the flag of its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    pub name: String,
+    pub data_dir: PathBuf,
+    pub listen_client_urls: Vec<Url>,
+    pub advertise_client_urls: Vec<Url>,
+    pub listen_peer_urls: Vec<Url>,
+    pub initial_advertise_peer_urls: Vec<Url>,
+    /// Used by a member without data only; see [`Config::check_bootstrap`].
+    pub initial_cluster: InitialCluster,
+    pub initial_cluster_state: ClusterState,
+    pub initial_cluster_token: String,
+    pub strict_reconfig_check: bool,
+    pub heartbeat: Duration,
+    /// At least five heartbeats.
+    pub election: Duration,
+    pub pre_vote: bool,
+    /// Entries.
+    pub snapshot_count: u64,
+    /// Entries.
+    pub snapshot_catchup_entries: u64,
+    pub watch_progress_notify_interval: Duration,
+    /// As given: 0 stands for the default of 2 GiB, below 0 for none.
+    pub quota_bytes: i64,
+    pub max_txn_ops: usize,
+    pub max_request_bytes: usize,
+    /// `None` when off.
+    pub auto_compaction: Option<AutoCompaction>,
+    pub log: LogConfig,
+    pub unsafe_no_fsync: bool,
+    /// Flags that were given and have no effect here; worth a warning.
+    pub ignored_flags: Vec<&'static str>,
+    /// `ETCD_*` and `PORTUNUS_*` variables that name no flag; worth a warning.
+    pub unrecognized_variables: Vec<String>,
+}
+
+/// What `--initial-cluster` lists, in the order of the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InitialCluster {
+    pub members: Vec<InitialMember>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InitialMember {
+    pub name: String,
+    /// Sorted.
+    pub peer_urls: Vec<Url>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClusterState {
+    New,
+    Existing,
+}
+
+/// How much history the leader keeps by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AutoCompaction {
+    Periodic(Duration),
+    /// This many revisions behind the newest.
+    Revision(i64),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// A bare level, or `EnvFilter` directives.
+    pub level: String,
+    pub format: LogFormat,
+    /// At least one, each once.
+    pub outputs: Vec<LogOutput>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Json,
+    Console,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogOutput {
+    Stderr,
+    Stdout,
+}

@@ -1,0 +1,126 @@
+//! From a flag's text to its value: one function per kind of value. Each answers with what would
+//! have been right.
+
+use std::time::Duration;
+
+use crate::config::duration;
+use crate::config::options::{AutoCompaction, LogOutput};
+
+/// Levels as etcd names them, with the filter they stand for here.
+const LEVELS: &[(&str, &str)] = &[
+    ("trace", "trace"),
+    ("debug", "debug"),
+    ("info", "info"),
+    ("warn", "warn"),
+    ("error", "error"),
+    ("dpanic", "error"),
+    ("panic", "error"),
+    ("fatal", "error"),
+];
+
+/// Go's booleans.
+pub fn boolean(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err("expected true or false".to_owned()),
+    }
+}
+
+/// Whole milliseconds above zero.
+pub fn millis(text: &str) -> Result<Duration, String> {
+    match text.parse::<u32>() {
+        Ok(0) => Err("must be above 0 milliseconds".to_owned()),
+        Ok(millis) => Ok(Duration::from_millis(millis.into())),
+        Err(_) => Err("expected milliseconds without a unit, such as 100".to_owned()),
+    }
+}
+
+pub fn count(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "expected a whole number that is not negative".to_owned())
+}
+
+/// A count that zero would make useless.
+pub fn positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("expected a whole number above 0".to_owned()),
+        Ok(count) => Ok(count),
+    }
+}
+
+pub fn signed_bytes(text: &str) -> Result<i64, String> {
+    text.parse().map_err(|_| "expected a whole number of bytes".to_owned())
+}
+
+pub fn duration(text: &str) -> Result<Duration, String> {
+    duration::parse(text)
+}
+
+pub fn choice(text: &str, choices: &[&str]) -> Result<(), String> {
+    match choices.contains(&text) {
+        true => Ok(()),
+        false => Err(format!("expected {}", choices.join(" or "))),
+    }
+}
+
+/// A member's name stands in `--initial-cluster`, so it cannot hold that flag's separators.
+pub fn name(text: &str) -> Result<String, String> {
+    match text.is_empty() || text.contains([',', '=']) {
+        true => Err("a name is not empty and has neither \",\" nor \"=\"".to_owned()),
+        false => Ok(text.to_owned()),
+    }
+}
+
+/// How much to keep, in the unit of `mode`; `None` when zero.
+pub fn retention(mode: &str, text: &str) -> Result<Option<AutoCompaction>, String> {
+    if mode == "revision" {
+        return match text.parse::<i64>() {
+            Ok(0) => Ok(None),
+            Ok(kept @ 1..) => Ok(Some(AutoCompaction::Revision(kept))),
+            _ => {
+                Err("expected a number of revisions, as --auto-compaction-mode is revision"
+                    .to_owned())
+            }
+        };
+    }
+    let kept = match text.parse::<u32>() {
+        Ok(hours) => Duration::from_secs(3600) * hours,
+        Err(_) => duration::parse(text).map_err(|reason| format!("{reason}, or hours"))?,
+    };
+    Ok((!kept.is_zero()).then_some(AutoCompaction::Periodic(kept)))
+}
+
+/// A level of etcd, or filter directives.
+pub fn log_level(text: &str) -> Result<String, String> {
+    if let Some((_, level)) = LEVELS.iter().find(|(name, _)| *name == text) {
+        return Ok((*level).to_owned());
+    }
+    let expected = "expected debug, info, warn, error, panic or fatal, \
+                    or filters such as info,portunus::raft=debug";
+    if !text.contains('=') {
+        return Err(expected.to_owned());
+    }
+    match tracing_subscriber::EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err(expected.to_owned()),
+    }
+}
+
+pub fn log_outputs(text: &str) -> Result<Vec<LogOutput>, String> {
+    let mut outputs = Vec::new();
+    for name in text.split(',').map(str::trim) {
+        let output = match name {
+            "default" | "stderr" => LogOutput::Stderr,
+            "stdout" => LogOutput::Stdout,
+            _ => {
+                return Err(
+                    "expected stderr, stdout or default; redirect one into a file".to_owned()
+                );
+            }
+        };
+        if !outputs.contains(&output) {
+            outputs.push(output);
+        }
+    }
+    Ok(outputs)
+}

@@ -1,0 +1,178 @@
+//! Reads arguments and environment against the table of flags. Knows how a flag is written, not
+//! what its value means.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+
+use crate::config::Error;
+use crate::config::flags::{self, FLAGS, Flag, Kind, UNSUPPORTED};
+use crate::config::nearest::nearest;
+
+/// Prefixes of environment variables; a later one wins.
+const PREFIXES: [&str; 2] = ["ETCD", "PORTUNUS"];
+
+/// What the words of a command line ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    Serve(Values),
+    Help,
+    Version,
+}
+
+/// The texts that were given, by flag.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Values {
+    given: BTreeMap<&'static str, Given>,
+    /// `ETCD_*` and `PORTUNUS_*` variables that name no flag.
+    pub unrecognized_variables: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Given {
+    text: String,
+    /// The flag or variable as the operator knows it.
+    origin: String,
+}
+
+impl Values {
+    /// The flag's text: as given, or its default.
+    pub fn text(&self, flag: &'static Flag) -> &str {
+        self.given.get(flag.name).map_or(flag.default, |given| &given.text)
+    }
+
+    /// Where the text came from, for error messages.
+    pub fn origin(&self, flag: &'static Flag) -> String {
+        self.given.get(flag.name).map_or_else(|| format!("--{}", flag.name), |g| g.origin.clone())
+    }
+
+    /// Whether flag or environment gave it.
+    pub fn is_given(&self, name: &str) -> bool {
+        self.given.contains_key(name)
+    }
+
+    fn set(&mut self, flag: &'static Flag, text: String, origin: String) {
+        self.given.insert(flag.name, Given { text, origin });
+    }
+}
+
+/// Reads the arguments after the program's name, over the environment. A flag given twice keeps
+/// its last value; an empty variable counts as unset.
+pub fn read<A, E>(arguments: A, environment: E) -> Result<Request, Error>
+where
+    A: IntoIterator<Item = OsString>,
+    E: IntoIterator<Item = (OsString, OsString)>,
+{
+    let words = arguments
+        .into_iter()
+        .map(|word| word.into_string().map_err(|argument| Error::NotText { argument }))
+        .collect::<Result<Vec<_>, _>>()?;
+    // Asking for help must work whatever the environment holds.
+    match read_arguments(words)? {
+        Asked::Help => Ok(Request::Help),
+        Asked::Version => Ok(Request::Version),
+        Asked::Serve(given) => {
+            let mut values = read_environment(environment)?;
+            values.given.extend(given);
+            Ok(Request::Serve(values))
+        }
+    }
+}
+
+enum Asked {
+    Serve(BTreeMap<&'static str, Given>),
+    Help,
+    Version,
+}
+
+fn read_arguments(words: Vec<String>) -> Result<Asked, Error> {
+    let mut values = Values::default();
+    let mut previous = None;
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        let Some(written) = dashed(&word) else {
+            return Err(Error::NotAFlag { argument: word, previous });
+        };
+        let (name, inline) = match written.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (written, None),
+        };
+        match name {
+            "h" | "help" => return Ok(Asked::Help),
+            "version" if inline.as_deref() != Some("false") => return Ok(Asked::Version),
+            "version" => continue,
+            _ => {}
+        }
+        let Some(flag) = flags::find(name) else {
+            refuse_unless_off(name, inline.as_deref(), format!("--{name}"))?;
+            continue;
+        };
+        previous = (flag.kind == Kind::Bool && inline.is_none()).then_some(flag.name);
+        let text = match (inline, flag.kind) {
+            (Some(value), _) => value,
+            (None, Kind::Bool) => "true".to_owned(),
+            (None, _) => words.next().ok_or(Error::MissingValue { name: flag.name })?,
+        };
+        values.set(flag, text, format!("--{name}"));
+    }
+    Ok(Asked::Serve(values.given))
+}
+
+/// The word without one or two dashes; `None` when it is no flag.
+fn dashed(word: &str) -> Option<&str> {
+    let name = word.strip_prefix("--").or_else(|| word.strip_prefix('-'))?;
+    (!name.is_empty() && !name.starts_with(['-', '='])).then_some(name)
+}
+
+/// For a name outside the table: `Ok` when it is a flag of etcd that was switched off.
+fn refuse_unless_off(name: &str, value: Option<&str>, origin: String) -> Result<(), Error> {
+    match UNSUPPORTED.iter().find(|flag| flag.name == name) {
+        Some(_) if value == Some("false") => Ok(()),
+        Some(flag) => Err(Error::Unsupported { origin, instead: flag.instead }),
+        None => Err(Error::UnknownFlag { name: name.to_owned(), nearest: meant(name) }),
+    }
+}
+
+fn meant(name: &str) -> Option<&'static str> {
+    nearest(name, FLAGS.iter().map(|flag| flag.name).chain(["help", "version"]))
+}
+
+fn read_environment<E>(environment: E) -> Result<Values, Error>
+where
+    E: IntoIterator<Item = (OsString, OsString)>,
+{
+    let mut variables: BTreeMap<String, OsString> = environment
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+        .filter(|(name, _)| PREFIXES.iter().any(|prefix| has_prefix(name, prefix)))
+        .collect();
+    let mut values = Values::default();
+    for prefix in PREFIXES {
+        for flag in FLAGS {
+            let name = flag.variable(prefix);
+            if let Some(value) = variables.remove(&name) {
+                values.set(flag, text_of(&value, &name)?, name);
+            }
+        }
+        for flag in UNSUPPORTED {
+            let name = flags::variable(prefix, flag.name);
+            if let Some(value) = variables.remove(&name) {
+                refuse_unless_off(flag.name, Some(&text_of(&value, &name)?), name)?;
+            }
+        }
+    }
+    values.unrecognized_variables = variables.into_keys().collect();
+    Ok(values)
+}
+
+fn has_prefix(name: &str, prefix: &str) -> bool {
+    name.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('_'))
+}
+
+fn text_of(value: &OsStr, origin: &str) -> Result<String, Error> {
+    value.to_str().map(str::to_owned).ok_or_else(|| Error::Value {
+        origin: origin.to_owned(),
+        value: value.to_string_lossy().into_owned(),
+        reason: "not valid UTF-8".to_owned(),
+    })
+}

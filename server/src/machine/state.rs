@@ -1,0 +1,198 @@
+//! The whole machine state as a persistent value: cloning takes a few counters, and going back to
+//! an older version is keeping its clone.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use triomphe::Arc;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::{Change, Registry, Rows, What, rows};
+use crate::effect::{ChainId, Effect};
+use crate::lease::{Lease, Leases};
+use crate::mvcc::Tree;
+use crate::types::{Item, LeaseId, Revision};
+
+/// Everything that entries have made so far.
+#[derive(Clone)]
+pub struct State {
+    /// Of the last write; a fresh store has 1, as etcd's.
+    pub revision: i64,
+    /// Revisions below this one may be forgotten; -1 before the first compaction, as etcd's.
+    pub compacted: i64,
+    /// Sum of the hashes of all live items: equal on two members exactly when their keys are.
+    pub digest: u64,
+    /// The last entry applied.
+    pub chain: ChainId,
+    /// All members know the effects up to this level.
+    pub feature_level: u32,
+    /// Counts changes of the bindings.
+    pub bindings_revision: u64,
+    /// What the live items take, in bytes.
+    pub logical_bytes: u64,
+    items: Tree<Item>,
+    leases: Leases,
+    registry: Arc<Registry>,
+}
+
+impl Default for State {
+    /// An empty store.
+    fn default() -> Self {
+        Self {
+            revision: 1,
+            compacted: -1,
+            digest: 0,
+            chain: ChainId::default(),
+            feature_level: 0,
+            bindings_revision: 0,
+            logical_bytes: 0,
+            items: Tree::new(),
+            leases: Leases::default(),
+            registry: Arc::new(Registry::default()),
+        }
+    }
+}
+
+impl State {
+    /// The live items.
+    pub fn items(&self) -> &Tree<Item> {
+        &self.items
+    }
+
+    pub fn get(&self, key: &[u8]) -> Option<&Item> {
+        self.items.get(key)
+    }
+
+    pub fn leases(&self) -> &Leases {
+        &self.leases
+    }
+
+    pub fn lease(&self, id: LeaseId) -> Option<&Lease> {
+        self.leases.get(id)
+    }
+
+    /// The keys attached to a lease, in order.
+    pub fn lease_keys(&self, id: LeaseId) -> Vec<Bytes> {
+        self.leases.keys(id).map(Bytes::copy_from_slice).collect()
+    }
+
+    /// Each lease with the time it was granted and the time a new leader gives it.
+    pub fn lease_terms(&self) -> impl Iterator<Item = (LeaseId, Duration, Duration)> {
+        let seconds = |seconds| Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+        self.leases.iter().map(move |lease| (lease.id, seconds(lease.ttl), seconds(lease.left())))
+    }
+
+    /// Alarms, bindings and components.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    pub fn has_bindings(&self) -> bool {
+        !self.registry.bindings.is_empty()
+    }
+
+    /// The place of the next write in a new transaction.
+    pub fn next_revision(&self) -> Revision {
+        Revision::new(self.revision + 1, 0)
+    }
+
+    /// Applies one effect. It states an outcome, so there is nothing to refuse: an effect on what
+    /// does not exist leaves the state as it is, on every member alike.
+    pub fn apply(&mut self, effect: &Effect, changes: &mut Vec<Change>, rows: &mut Rows) {
+        match effect {
+            Effect::Put(item) => changes.push(self.put(item)),
+            Effect::Delete { key, at } => changes.extend(self.delete(key, *at)),
+            Effect::LeaseGrant { id, ttl } => {
+                self.leases.put(Lease { id: *id, ttl: *ttl, remaining: 0 });
+                rows.push(rows::lease(self, *id));
+            }
+            Effect::LeaseRevoke { id } => {
+                debug_assert_eq!(self.leases.attached_count(*id), 0, "keys go before their lease");
+                self.leases.remove(*id);
+                rows.push(rows::lease(self, *id));
+            }
+            Effect::LeaseCheckpoint { id, remaining } => {
+                if let Some(lease) = self.leases.get(*id).copied() {
+                    self.leases.put(Lease { remaining: *remaining, ..lease });
+                    rows.push(rows::lease(self, *id));
+                }
+            }
+            Effect::Compact { revision } => self.compacted = self.compacted.max(*revision),
+            Effect::FeatureLevel(level) => self.feature_level = *level,
+            Effect::By(_) | Effect::Request { .. } => {}
+            registered => self.register(registered, rows),
+        }
+    }
+
+    fn put(&mut self, item: &Item) -> Change {
+        let at = item.modified();
+        self.revision = self.revision.max(at.main);
+        let prev = self.items.insert(item.clone());
+        self.count_in(item);
+        let lease_before = prev.as_ref().map_or(LeaseId::NONE, Item::lease);
+        if let Some(prev) = &prev {
+            self.count_out(prev);
+        }
+        if lease_before != item.lease() {
+            if !lease_before.is_none() {
+                self.leases.detach(lease_before, item.key());
+            }
+            if !item.lease().is_none() {
+                self.leases.attach(item.lease(), item.key());
+            }
+        }
+        Change { at, what: What::Put(item.clone()), prev }
+    }
+
+    fn delete(&mut self, key: &Bytes, at: Revision) -> Option<Change> {
+        self.revision = self.revision.max(at.main);
+        let prev = self.items.remove(key)?;
+        self.count_out(&prev);
+        if !prev.lease().is_none() {
+            self.leases.detach(prev.lease(), key);
+        }
+        Some(Change { at, what: What::Delete { key: key.clone() }, prev: Some(prev) })
+    }
+
+    fn count_in(&mut self, item: &Item) {
+        self.digest = self.digest.wrapping_add(xxh3_64(item.encoded()));
+        self.logical_bytes += item.size_bytes() as u64;
+    }
+
+    fn count_out(&mut self, item: &Item) {
+        self.digest = self.digest.wrapping_sub(xxh3_64(item.encoded()));
+        self.logical_bytes -= item.size_bytes() as u64;
+    }
+
+    fn register(&mut self, effect: &Effect, rows: &mut Rows) {
+        let registry = Arc::make_mut(&mut self.registry);
+        match effect {
+            Effect::AlarmRaise(alarm) => drop(registry.alarms.insert(*alarm)),
+            Effect::AlarmClear(alarm) => drop(registry.alarms.remove(alarm)),
+            Effect::ComponentStore(component) => {
+                registry.components.insert(component.digest.clone(), component.bytes.clone());
+            }
+            Effect::ComponentDrop { digest } => drop(registry.components.remove(digest)),
+            Effect::Bind(binding) => {
+                registry.bindings.insert(binding.name.clone(), binding.clone());
+                self.bindings_revision += 1;
+            }
+            Effect::Unbind { name } => {
+                registry.bindings.remove(name);
+                self.bindings_revision += 1;
+            }
+            Effect::Publish(own) => drop(registry.members.insert(own.member, own.clone())),
+            _ => return,
+        }
+        rows.push(rows::registered(effect));
+    }
+
+    /// For [`super::load`] only: what the position row says beside the records.
+    pub(super) fn set_position(&mut self, position: &rows::Position) {
+        self.revision = position.revision;
+        self.compacted = position.compacted;
+        self.chain = position.chain;
+        self.feature_level = position.feature_level;
+        self.bindings_revision = position.bindings_revision;
+    }
+}

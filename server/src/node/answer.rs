@@ -1,0 +1,80 @@
+//! An answer on its way: who waits for it, and what must be safe before it may leave.
+
+use tokio::sync::oneshot;
+
+use super::ask::{Ask, Said};
+use super::error::{Error, Failure};
+use crate::decide::Refusal;
+
+/// What a caller gets back.
+pub type Delivery = Result<Executed, Bounce>;
+
+/// A request that was executed, or refused by a decision.
+#[derive(Debug)]
+pub struct Executed {
+    pub result: Result<Said, Refusal>,
+    /// A member that has applied this log index sees what the answer saw.
+    pub index: u64,
+}
+
+/// A request that came back without an answer.
+#[derive(Debug)]
+pub enum Bounce {
+    /// Provably not executed; the request is handed back so that it can go elsewhere.
+    NotExecuted(Box<Ask>, Failure),
+    /// It may or may not have been executed.
+    Unknown(Failure),
+}
+
+impl From<Bounce> for Error {
+    fn from(bounce: Bounce) -> Self {
+        match bounce {
+            Bounce::NotExecuted(_, failure) | Bounce::Unknown(failure) => Error::Failed(failure),
+        }
+    }
+}
+
+/// A question and the way back to whoever asked.
+#[derive(Debug)]
+pub struct Call {
+    pub ask: Ask,
+    caller: oneshot::Sender<Delivery>,
+}
+
+impl Call {
+    pub fn new(ask: Ask) -> (Self, oneshot::Receiver<Delivery>) {
+        let (caller, answer) = oneshot::channel();
+        (Self { ask, caller }, answer)
+    }
+
+    /// True when nobody waits any more (the client went away or its deadline passed). Such a call
+    /// need not be decided; nobody was promised anything.
+    pub fn is_abandoned(&self) -> bool {
+        self.caller.is_closed()
+    }
+
+    /// A caller that went away meanwhile has its answer in the log; nothing is lost by the send.
+    pub fn answer(self, result: Result<Said, Refusal>, index: u64) {
+        let _ = self.caller.send(Ok(Executed { result, index }));
+    }
+
+    /// Hands the question back: it had no effect.
+    pub fn bounce(self, failure: Failure) {
+        let _ = self.caller.send(Err(Bounce::NotExecuted(Box::new(self.ask), failure)));
+    }
+
+    /// Gives up on the question: it may have had an effect.
+    pub fn lose(self, failure: Failure) {
+        let _ = self.caller.send(Err(Bounce::Unknown(failure)));
+    }
+}
+
+/// A decision that was made and waits until it may leave.
+#[derive(Debug)]
+pub struct Decided {
+    pub call: Call,
+    pub result: Result<Said, Refusal>,
+    /// It changed nothing, so being applied proves nothing about it: a read-index round that
+    /// begins after the decision must say that this leader still led.
+    pub confirm: bool,
+}

@@ -1,0 +1,47 @@
+//! What can be asked of the leader's sequencer, and what it says. Decisions are the core's; the
+//! others concern the leader's own clock, which no entry carries.
+
+use bytes::Bytes;
+
+use crate::decide::{Reply, Request};
+use crate::types::LeaseId;
+
+/// A question to the leader.
+#[derive(Clone, Debug)]
+pub enum Ask {
+    Decide(Request),
+    /// Restart a lease's time.
+    KeepAlive(LeaseId),
+    /// What is left of a lease, and its keys if wanted.
+    TimeToLive {
+        id: LeaseId,
+        keys: bool,
+    },
+}
+
+/// The leader's word.
+#[derive(Clone, Debug)]
+pub enum Said {
+    Reply(Reply),
+    KeepAlive(KeepAlive),
+    TimeToLive(TimeToLive),
+}
+
+/// A lease was kept alive; `ttl` 0 says that there is no such lease.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeepAlive {
+    /// Seconds until it expires.
+    pub ttl: i64,
+    /// The store's revision before the renewal, as etcd reports it.
+    pub revision: i64,
+}
+
+/// A lease's remaining time; `ttl` -1 says that there is no such lease.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TimeToLive {
+    /// Seconds until it expires.
+    pub ttl: i64,
+    /// Seconds it was granted.
+    pub granted_ttl: i64,
+    pub keys: Vec<Bytes>,
+}
