@@ -133,7 +133,7 @@ pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
         .await
         .expect("recovery does not panic")?;
     // Its votes went with it: it could elect a leader that lacks what it has acknowledged.
-    if log.is_new() && recovered.applied.is_some() {
+    if wal.last().is_none() && wal.vote().is_none() && recovered.applied.is_some() {
         return Err(StartError::LogGone { path: parts.data_dir.join("wal").display().to_string() });
     }
     if let Some(first) = wal

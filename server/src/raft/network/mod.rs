@@ -19,7 +19,7 @@ mod tuning;
 
 pub use client::Network;
 pub use convert::{
-    Incomplete, membership_from_wire, membership_to_wire, vote_from_wire, vote_to_wire,
+    Incomplete, membership_from_wire, membership_to_wire,
 };
 pub use forward::{ForwardError, Forwarder};
 pub use forward_server::{Forwards, PeerHandler};
