@@ -100,10 +100,7 @@ impl Conversation {
 }
 
 /// The next answer, not before `due` unless one is ready that follows the last.
-async fn paced(
-    session: &mut WatchStream,
-    due: Instant,
-) -> Result<watch::Response, watch::Ended> {
+async fn paced(session: &mut WatchStream, due: Instant) -> Result<watch::Response, watch::Ended> {
     if let Some(answer) = session.next_ready() {
         return Ok(answer);
     }

@@ -89,8 +89,7 @@ impl raft::Applier for Applier {
         self.state = state.clone();
         let (revision, compacted) = (state.revision, state.compacted);
         self.shared.history.store(Arc::new(history));
-        let term = last.as_ref().map_or(0, term_of);
-        self.shared.applied.publish(Version { state, index, term });
+        self.shared.applied.publish(Version { state, index });
         // Watchers go on from the snapshot's history, or hear that it does not reach back.
         self.shared.hub.reset(revision, compacted);
         tracing::info!(index, revision, "applied snapshot");
@@ -170,8 +169,7 @@ impl Applier {
         let shared = &self.shared;
         shared.history.load().extend(&staged.changes);
         shared.write_behind(self.store_batch(last, &staged));
-        let version =
-            Version { state: self.state.clone(), index: last.index, term: term_of(&last) };
+        let version = Version { state: self.state.clone(), index: last.index };
         let old = shared.applied.publish(version);
         shared.hub.publish(past::committed(staged.changes));
         self.answer(staged.answers);
@@ -212,10 +210,6 @@ impl Applier {
         }
         self.membership = membership;
     }
-}
-
-fn term_of(log_id: &LogId) -> u64 {
-    log_id.leader_id.term
 }
 
 /// What changed something is proved by being applied; the rest needs a round that begins now.

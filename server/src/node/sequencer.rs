@@ -237,7 +237,6 @@ impl Sequencer {
         }
         let (bytes, prepared) = batch.seal(&mut self.head, reign.term, reign.epoch);
         let id = prepared.id;
-        self.shared.publish_head(&self.head);
         self.shared.pipeline.push(prepared);
         let proposal = self.shared.group().propose(bytes, reign.term);
         self.outstanding.push(Box::pin(async move { (id, proposal.await) }));

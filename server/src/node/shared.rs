@@ -100,7 +100,6 @@ pub struct Shared {
     /// membership hook, which clears it before a second voter can hear of its election.
     pub sole_voter: Arc<SoleVoter>,
     pub(super) group: OnceLock<Group>,
-    pub(super) head: ArcSwap<State>,
     pub(super) reign: ArcSwap<Option<Leading>>,
 }
 
@@ -112,17 +111,6 @@ impl Shared {
 
     pub fn applied_index(&self) -> u64 {
         self.applied.with(|version| version.index)
-    }
-
-    /// The newest head, for lanes.
-    pub fn head(&self) -> Arc<State> {
-        self.head.load_full()
-    }
-
-    pub(super) fn publish_head(&self, head: &State) {
-        if head.has_bindings() {
-            self.head.store(Arc::new(head.clone()));
-        }
     }
 
     /// The stretch of leadership that lasts now.

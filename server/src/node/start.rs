@@ -150,8 +150,7 @@ pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
     let term = applied.map_or(0, |applied| applied.leader_id.term);
     let store = Arc::new(store);
     let (revision, compacted) = (state.revision, state.compacted);
-    let head = ArcSwap::from_pointee(state.clone());
-    let applied_state = Arc::new(Applied::new(Version { state, index, term }));
+    let applied_state = Arc::new(Applied::new(Version { state, index }));
     let history = Arc::new(ArcSwap::from_pointee(history));
     let past = WatchPast {
         store: store.clone(),
@@ -164,7 +163,6 @@ pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
         options: parts.options.clone(),
         clock: parts.clock.clone(),
         attributes: parts.attributes.clone(),
-        head,
         applied: applied_state,
         history,
         records: StoreRecords(store.clone()),
