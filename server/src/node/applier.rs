@@ -172,7 +172,11 @@ impl Applier {
         let version = Version { state: self.state.clone(), index: last.index };
         let old = shared.applied.publish(version);
         shared.hub.publish(past::committed(staged.changes));
-        self.answer(staged.answers);
+        let mut answers = staged.answers;
+        if let Some((ChainId { term, epoch, .. }, late)) = shared.pipeline.published() {
+            answers.push((late, last.index, Leading { term, epoch }));
+        }
+        self.answer(answers);
         // Freeing what only the old version held takes time that raft's thread has not.
         shared.reaper.take(old);
     }
