@@ -55,10 +55,6 @@ impl Watcher {
         Self { seen, task }
     }
 
-    pub fn seen(&self) -> Seen {
-        self.seen.lock().clone()
-    }
-
     /// Waits until everything up to `revision` was seen; it must be one of an event watched for.
     pub async fn reaches(&self, revision: i64) -> Seen {
         eventually("a watcher's next event", || async {
