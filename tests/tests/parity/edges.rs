@@ -23,7 +23,6 @@ fn members() -> Vec<Case> {
     cases([
         Call::Members { linearizable: true },
         Call::Members { linearizable: false },
-        Call::Status,
         Call::AuthStatus,
         Call::Range(all()),
         Call::HashKv(0),
@@ -43,8 +42,8 @@ fn ranges() -> Vec<Case> {
     for (key, end) in ends {
         calls.push(Call::Range(pb::RangeRequest { range_end: end.into(), ..range(key) }));
     }
-    for target in 0..6 {
-        for order in 0..4 {
+    for target in 0..5 {
+        for order in 0..3 {
             for limit in [0, 2] {
                 let sorted = pb::RangeRequest { sort_order: order, sort_target: target, ..all() };
                 calls.push(Call::Range(pb::RangeRequest { limit, ..sorted }));
@@ -72,7 +71,16 @@ fn ranges() -> Vec<Case> {
             calls.push(Call::Range(pb::RangeRequest { serializable: true, ..filtered }));
         }
     }
-    cases(calls)
+    let mut script = cases(calls);
+    for (sort_order, sort_target) in [(3, 0), (0, 5), (-1, 2)] {
+        let call = Call::Range(pb::RangeRequest { sort_order, sort_target, ..all() });
+        script.push(Case::since(
+            call,
+            (3, 6, 0),
+            "An unknown sort option is refused: older ones ignore an order and crash at a target",
+        ));
+    }
+    script
 }
 
 fn puts() -> Vec<Case> {
@@ -335,29 +343,47 @@ fn watches() -> Vec<Case> {
 
 fn upkeep() -> Vec<Case> {
     let alarm = |action, alarm| Call::Alarm(pb::AlarmRequest { action, alarm, member_id: 0 });
-    cases([
-        alarm(0, 0),
-        alarm(0, 1),
-        alarm(2, 1),
-        alarm(1, 1),
-        alarm(0, 0),
-        alarm(0, 2),
-        Call::Put(put("full", "1")),
-        grant(50, 100),
-        Call::Delete(delete("k")),
-        Call::Range(all()),
-        Call::Status,
-        alarm(2, 2),
-        alarm(2, 1),
-        alarm(0, 0),
+    let mut calls = vec![alarm(0, 0), alarm(0, 1), alarm(2, 1)];
+    for raised in [1, 2] {
+        calls.extend([alarm(1, raised), alarm(1, raised), alarm(0, 0), alarm(0, 1), alarm(0, 2)]);
+        calls.extend(under_an_alarm());
+        calls.extend([alarm(2, raised), alarm(2, raised), alarm(0, 0)]);
+    }
+    calls.extend([
         Call::Put(put("full", "2")),
-        alarm(7, 1),
-        alarm(1, 0),
-        alarm(1, 9),
         Call::Defragment,
         Call::MoveLeader(12345),
         Call::MoveLeader(0),
-    ])
+    ]);
+    cases(calls)
+}
+
+fn under_an_alarm() -> Vec<Call> {
+    let write = || Op::RequestPut(put("full", "1"));
+    let read = || Op::RequestRange(range("full"));
+    let never = || compare(CompareTarget::Value, CompareResult::Equal, None);
+    vec![
+        Call::Put(put("full", "1")),
+        Call::Put(put("", "1")),
+        Call::Txn(txn(vec![], vec![write()], vec![])),
+        // What is not taken costs as well.
+        Call::Txn(txn(vec![never()], vec![write()], vec![])),
+        Call::Txn(txn(vec![], vec![read()], vec![])),
+        Call::Txn(txn(vec![], vec![Op::RequestDeleteRange(delete("full"))], vec![])),
+        grant(50, 100),
+        grant(50, 9_000_000_001),
+        Call::Revoke(98),
+        Call::KeepAlive(vec![98]),
+        Call::TimeToLive(pb::LeaseTimeToLiveRequest { id: 98, keys: true }),
+        Call::Delete(delete("k")),
+        Call::Range(all()),
+        Call::Range(pb::RangeRequest { serializable: true, ..all() }),
+        Call::Compact(pb::CompactionRequest { revision: i64::MAX, physical: false }),
+        Call::HashKv(0),
+        Call::Watch(vec![]),
+        Call::Status,
+        Call::Members { linearizable: true },
+    ]
 }
 
 fn compaction() -> Vec<Case> {
