@@ -1,6 +1,6 @@
 //! One script of requests, run against a real etcd and against this server: every answer must be
 //! the same, field by field, apart from ids, terms and remaining times. Needs an `etcd` program,
-//! in `PATH` or named by `PORTUNUS_TEST_ETCD`; without one the test says so and passes.
+//! in `PATH` or named by `REAL_ETCD`; without one the test says so and passes.
 
 mod call;
 mod edges;
