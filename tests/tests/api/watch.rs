@@ -83,6 +83,27 @@ async fn filters_and_previous_values() {
 }
 
 #[tokio::test]
+async fn a_previous_value_is_that_of_before_the_revision() {
+    let mut single = Single::start().await;
+    single.put("b", "old").await;
+    let mut stream = Conversation::open(&single).await;
+    let all = pb::WatchCreateRequest { range_end: FROM_KEY.into(), prev_kv: true, ..on("") };
+    stream.create(all.clone()).await;
+    assert!(stream.answer().await.created);
+    // A delete "from the key on" passes the check for duplicate keys.
+    let from_a = pb::DeleteRangeRequest { range_end: FROM_KEY.into(), ..delete("a") };
+    use pb::request_op::Request::{RequestDeleteRange, RequestPut};
+    let steps = [RequestPut(put("b", "1")), RequestPut(put("c", "1")), RequestDeleteRange(from_a)];
+    let success = steps.map(|step| pb::RequestOp { request: Some(step) }).into();
+    single.rpc.kv.txn(pb::TxnRequest { success, ..Default::default() }).await.unwrap();
+    let expected = ["put b=1 was old", "put c=1", "delete b= was old", "delete c="];
+    assert_eq!(told(&stream.events(4).await), expected, "as it happens");
+    stream.create(pb::WatchCreateRequest { start_revision: 3, ..all }).await;
+    assert!(stream.answer().await.created);
+    assert_eq!(told(&stream.events(4).await), expected, "from the history");
+}
+
+#[tokio::test]
 async fn ids_are_given_or_chosen() {
     let single = Single::start().await;
     let mut stream = Conversation::open(&single).await;

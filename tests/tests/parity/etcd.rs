@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use crate::call::Version;
 
 /// Names the program when it is not the one in `PATH`.
-const PROGRAM: &str = "PORTUNUS_TEST_ETCD";
+const PROGRAM: &str = "REAL_ETCD";
 
 pub struct Etcd {
     pub client_url: String,

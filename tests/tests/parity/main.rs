@@ -1,6 +1,6 @@
 //! One script of requests, run against a real etcd and against this server: every answer must be
 //! the same, field by field, apart from ids, terms and remaining times. Needs an `etcd` program,
-//! in `PATH` or named by `PORTUNUS_TEST_ETCD`; without one the test says so and passes.
+//! in `PATH` or named by `REAL_ETCD`; without one the test says so and passes.
 
 mod call;
 mod edges;
@@ -19,7 +19,7 @@ use side::Side;
 const DRAWN: usize = 400;
 const SEEDS: [u64; 2] = [1, 2026];
 /// Differences told in full; more hide the first one, which is often the cause of the rest.
-const TOLD: usize = 8;
+const TOLD: usize = 25;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hand_written_requests_are_answered_as_by_etcd() {
@@ -43,20 +43,17 @@ async fn compare(script: Vec<Case>) {
     let mut differences = Vec::new();
     let mut compared = 0;
     for (number, case) in script.iter().enumerate() {
+        if let Some(newer) = case.newer.as_ref().filter(|newer| etcd.version < newer.since) {
+            // Neither is asked: an old etcd ends at some of these.
+            println!("not compared with {:?}: {}: {:?}", etcd.version, newer.what, case.call);
+            continue;
+        }
         let (expected, found) = tokio::join!(theirs.run(&case.call), ours.run(&case.call));
-        match &case.newer {
-            Some(newer) if etcd.version < newer.since => {
-                println!("not compared with {:?}: {}: {:?}", etcd.version, newer.what, case.call);
-            }
-            _ => {
-                compared += 1;
-                if expected != found {
-                    let call = &case.call;
-                    differences.push(format!(
-                        "{number}: {call:?}\n    etcd: {expected}\n    ours: {found}\n"
-                    ));
-                }
-            }
+        compared += 1;
+        if expected != found {
+            let call = &case.call;
+            differences
+                .push(format!("{number}: {call:?}\n    etcd: {expected}\n    ours: {found}\n"));
         }
     }
     println!("{compared} answers compared with etcd {:?}", etcd.version);

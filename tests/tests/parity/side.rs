@@ -177,6 +177,12 @@ fn status(answer: &pb::StatusResponse) -> String {
     let index = answer.raft_index > 0 && answer.raft_applied_index > 0 && answer.raft_term > 0;
     let sizes = answer.db_size > 0 && answer.db_size_in_use > 0;
     let head = render::header(&answer.header);
-    let pb::StatusResponse { errors, is_learner, .. } = answer;
-    format!("{head} leads={leads} index={index} sizes={sizes} {errors:?} {is_learner}")
+    // They name the member that raised the alarm.
+    let known = |error: &String| match error {
+        error if error.contains("NOSPACE") => "no space",
+        error if error.contains("CORRUPT") => "corrupt",
+        _ => "other",
+    };
+    let errors: Vec<&str> = answer.errors.iter().map(known).collect();
+    format!("{head} leads={leads} index={index} sizes={sizes} {errors:?} {}", answer.is_learner)
 }
