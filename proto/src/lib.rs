@@ -26,6 +26,11 @@ generated!(
 /// Services of Portunus' own.
 pub mod portunus {
     generated!(v1 = "portunus.v1");
+
+    /// What members of one cluster say to each other.
+    pub mod peer {
+        generated!(v1 = "portunus.peer.v1");
+    }
 }
 
 /// Descriptors of all services, for gRPC reflection: an encoded `FileDescriptorSet`.

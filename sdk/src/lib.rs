@@ -53,9 +53,7 @@ pub use portunus_sdk_macros::write_policy;
 
 /// Everything a plugin usually needs.
 pub mod prelude {
-    pub use crate::{
-        Change, Context, Delete, Item, Put, Verdict, Write, log, store, write_policy,
-    };
+    pub use crate::{Change, Context, Delete, Item, Put, Verdict, Write, log, store, write_policy};
 }
 
 /// What the attributes' expansions refer to. Not for use by hand.

@@ -1,10 +1,162 @@
-//! Placeholder until the module lands.
+//! The wiring: from a configuration to a member that serves, and from a signal to its end.
 
+use std::net::TcpListener;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use crate::config::Config;
+use anyhow::{Context, Result};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::api;
+use crate::clock::Clock;
+use crate::config::{self, Config, cluster_id, member_id};
+use crate::effect::Attributes;
+use crate::limits::{QUOTA_BYTES_DEFAULT, SHUTDOWN_GRACE};
+use crate::node::{self, AutoCompaction, Identity, Node, Options, Parts};
+use crate::raft::Peer;
+use crate::types::MemberId;
 
 /// Runs a member with this configuration until it is told to stop.
-pub fn run(config: Config) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("member \"{}\" cannot start: the server is not wired yet", config.name)
+pub fn run(config: Config) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let node = runtime.block_on(serve(config));
+    // What is still running has had its time.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    // Everything is on disk. Closing the store's engine takes seconds and gains nothing more.
+    std::mem::forget(node?);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Serves until it is told to stop; returns the member, stopped and not yet taken apart.
+async fn serve(config: Config) -> Result<Node> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    // Taken before anything is written: a port in use is the commonest mistake.
+    let listeners = client_listeners(&config).await?;
+    let node = node::start(parts(&config)?).await?;
+    let server = api::Server::new(&node, api::Options::default())?;
+    let (close, closed) = tokio::sync::oneshot::channel::<()>();
+    let mut serving = tokio::spawn(server.serve(listeners, async move {
+        // Closed by being sent to or dropped.
+        drop(closed.await);
+    }));
+    let stop = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    tokio::pin!(stop);
+    tokio::select! {
+        ready = node.ready() => {
+            ready?;
+            announce(&config);
+            stop.as_mut().await;
+        }
+        () = &mut stop => {}
+    }
+    tracing::info!("stopping");
+    let ending = async {
+        node.hand_over_leadership().await;
+        drop(close);
+        // Its own grace bounds it.
+        drop((&mut serving).await);
+        node.stop().await;
+    };
+    if tokio::time::timeout(SHUTDOWN_GRACE, ending).await.is_err() {
+        tracing::warn!(grace = ?SHUTDOWN_GRACE, "not everything ended in time");
+    }
+    Ok(node)
+}
+
+/// etcd's words; scripts and test frameworks wait for them.
+fn announce(config: &Config) {
+    let urls: Vec<_> = config.listen_client_urls.iter().map(ToString::to_string).collect();
+    tracing::info!(urls = urls.join(","), "serving client traffic");
+    println!("ready to serve client requests");
+}
+
+async fn client_listeners(config: &Config) -> Result<Vec<api::Listener>> {
+    let mut listeners = Vec::new();
+    for url in &config.listen_client_urls {
+        let address = url.as_str().parse::<api::Address>()?;
+        let listener = api::Listener::bind(&address).await;
+        listeners.push(listener.with_context(|| cannot_listen("--listen-client-urls", url))?);
+    }
+    Ok(listeners)
+}
+
+fn cannot_listen(flag: &str, url: &config::Url) -> String {
+    format!("cannot listen on {flag} {url}: stop what listens there, or name another address")
+}
+
+fn peer_listeners(config: &Config) -> Result<Vec<TcpListener>> {
+    let bind = |url: &config::Url| {
+        let Some((host, port)) = url.host_port() else {
+            anyhow::bail!("--listen-peer-urls {url}: peers need http://HOST:PORT");
+        };
+        let host = if host.is_empty() { "0.0.0.0" } else { host };
+        let listener = TcpListener::bind((host, port));
+        let listener = listener.with_context(|| cannot_listen("--listen-peer-urls", url))?;
+        listener.set_nonblocking(true)?;
+        Ok(listener)
+    };
+    config.listen_peer_urls.iter().map(bind).collect()
+}
+
+fn parts(config: &Config) -> Result<Parts> {
+    let token = &config.initial_cluster_token;
+    let first_members: Vec<(MemberId, Peer)> = config
+        .initial_cluster
+        .members
+        .iter()
+        .map(|member| {
+            let urls: Vec<String> = member.peer_urls.iter().map(ToString::to_string).collect();
+            let id = member_id(&urls, token);
+            (id, Peer { name: member.name.clone(), peer_urls: urls, client_urls: Vec::new() })
+        })
+        .collect();
+    let ids: Vec<MemberId> = first_members.iter().map(|(id, _)| *id).collect();
+    let own: Vec<String> =
+        config.initial_advertise_peer_urls.iter().map(ToString::to_string).collect();
+    let identity = Identity { cluster: cluster_id(&ids), member: member_id(&own, token) };
+    let attributes = Attributes {
+        member: identity.member,
+        name: config.name.clone(),
+        client_urls: config.advertise_client_urls.iter().map(ToString::to_string).collect(),
+    };
+    Ok(Parts {
+        identity,
+        options: options(config),
+        data_dir: config.data_dir.clone(),
+        clock: Clock::system(),
+        heartbeat: config.heartbeat,
+        attributes,
+        peer_listeners: peer_listeners(config)?,
+        first_members,
+        no_fsync: config.unsafe_no_fsync,
+        catchup_entries: config.snapshot_catchup_entries,
+        progress_interval: config.watch_progress_notify_interval,
+        auto_compaction: config.auto_compaction.map(auto_compaction),
+    })
+}
+
+fn options(config: &Config) -> Options {
+    Options {
+        election_timeout: config.election,
+        max_txn_ops: config.max_txn_ops,
+        max_request_bytes: config.max_request_bytes,
+        quota_bytes: match config.quota_bytes {
+            0 => Some(QUOTA_BYTES_DEFAULT),
+            bytes if bytes < 0 => None,
+            bytes => Some(bytes),
+        },
+    }
+}
+
+fn auto_compaction(mode: config::AutoCompaction) -> AutoCompaction {
+    match mode {
+        config::AutoCompaction::Periodic(period) => AutoCompaction::Periodic(period),
+        config::AutoCompaction::Revision(keep) => AutoCompaction::Revisions(keep),
+    }
 }

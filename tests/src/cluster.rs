@@ -63,7 +63,8 @@ impl Cluster {
         self.wait_member(n).await
     }
 
-    async fn wait_ready(&mut self) -> Result<()> {
+    /// Waits until every member serves.
+    pub async fn wait_ready(&mut self) -> Result<()> {
         for n in 0..self.members.len() {
             self.wait_member(n).await?;
         }

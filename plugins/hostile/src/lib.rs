@@ -14,7 +14,7 @@ fn hostile(_cx: &Context, writes: &[Write]) -> Verdict {
         b"memory" => take_memory(),
         b"reads" => read_on(key),
         b"range" => Verdict::refuse(store::prefix("", u32::MAX).len().to_string()),
-        b"panic" => panic!("on purpose, in {}", String::from_utf8_lossy(key)),
+        b"panic" => panic_on_purpose(key),
         b"index" => Verdict::refuse(writes[writes.len() + 7].key_text()),
         b"log-lines" => log_on(),
         b"log-line" => log_at_once(),
@@ -27,6 +27,11 @@ fn hostile(_cx: &Context, writes: &[Write]) -> Verdict {
         b"remember" => remember(),
         _ => Verdict::Allow,
     }
+}
+
+#[inline(never)]
+fn panic_on_purpose(key: &[u8]) -> Verdict {
+    panic!("on purpose, in {}", String::from_utf8_lossy(key))
 }
 
 fn endless_loop() -> Verdict {

@@ -61,7 +61,10 @@ impl Guard {
         within("value", put.value.len(), self.value_bytes_max)?;
         let name = put.key.strip_prefix(prefix).unwrap_or(&put.key);
         if let Some(byte) = self.key_chars.as_ref().and_then(|chars| chars.first_outside(name)) {
-            return Err(format!("key has `{}`, which key-chars does not allow", byte.escape_ascii()));
+            return Err(format!(
+                "key has `{}`, which key-chars does not allow",
+                byte.escape_ascii()
+            ));
         }
         match self.values {
             Some(Values::Utf8) if std::str::from_utf8(&put.value).is_err() => {
@@ -117,7 +120,12 @@ mod tests {
         for (configuration, key, value, why) in [
             ("max-key-bytes = 5", "app/ab", &b""[..], "app/ab: key has 6 bytes, more than 5"),
             ("max-value-bytes = 1", "app/a", b"12", "app/a: value has 2 bytes, more than 1"),
-            ("key-chars = a-z", "app/a/b", b"", "app/a/b: key has `/`, which key-chars does not allow"),
+            (
+                "key-chars = a-z",
+                "app/a/b",
+                b"",
+                "app/a/b: key has `/`, which key-chars does not allow",
+            ),
             ("values = utf8", "app/a", b"\xff", "app/a: value is not UTF-8 text"),
             ("values = json", "app/a", b"{", "app/a: value is not JSON at byte 1"),
         ] {

@@ -79,9 +79,8 @@ fn compile(workspace: &Path, packages: &[&str], target_dir: &Path) -> Result<(),
     for package in packages {
         cargo.args(["-p", package]);
     }
-    let status = cargo
-        .status()
-        .map_err(|source| Error::Start { program: "cargo".to_owned(), source })?;
+    let status =
+        cargo.status().map_err(|source| Error::Start { program: "cargo".to_owned(), source })?;
     status.success().then_some(()).ok_or_else(|| Error::Compile { packages: packages.join(", ") })
 }
 
@@ -89,10 +88,11 @@ fn encode(package: &str, target_dir: &Path) -> Result<PathBuf, Error> {
     let built = target_dir.join(TARGET).join("release").join(file_name(package));
     let module =
         std::fs::read(&built).map_err(|source| Error::File { path: built.clone(), source })?;
-    let component = component_of(&module)
-        .map_err(|why| Error::Encode { package: package.to_owned(), why })?;
+    let component =
+        component_of(&module).map_err(|why| Error::Encode { package: package.to_owned(), why })?;
     let path = target_dir.join(file_name(package));
-    std::fs::write(&path, component).map_err(|source| Error::File { path: path.clone(), source })?;
+    std::fs::write(&path, component)
+        .map_err(|source| Error::File { path: path.clone(), source })?;
     Ok(path)
 }
 
@@ -102,7 +102,7 @@ pub fn component_of(module: &[u8]) -> Result<Vec<u8>, String> {
     ComponentEncoder::default()
         .validate(true)
         .module(module)
-        .and_then(|mut encoder| encoder.encode())
+        .and_then(|encoder| encoder.encode())
         .map_err(|error| format!("{error:#}"))
 }
 

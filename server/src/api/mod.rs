@@ -1,1 +1,23 @@
-//! Placeholder until the module lands.
+//! The client port: etcd's v3 API and our own services over gRPC. Translates requests into
+//! decisions and reads of the node, and their outcome into answers; decides nothing itself.
+//! [`status`] is the only place that knows gRPC codes and etcd's texts.
+
+mod answer;
+mod auth;
+mod authority;
+mod cluster;
+mod ending;
+mod gate;
+mod kv;
+mod lease;
+mod listen;
+mod maintenance;
+mod plugin;
+mod reflection;
+mod server;
+mod status;
+pub mod version;
+mod watch;
+
+pub use listen::{Address, AddressError, Listener};
+pub use server::{Options, ServeError, Server};

@@ -1,1 +1,37 @@
-//! Placeholder until the module lands.
+//! Decisions: functions of what the store holds and what was asked, with etcd's semantics. They
+//! run on the leader's head, change it as they go and leave the effects to replicate. Pure: no
+//! clock, no randomness, no IO beyond reading an older revision through [`Past`].
+
+pub mod kv;
+pub mod txn;
+
+mod alarm;
+mod compact;
+mod context;
+mod draft;
+mod lease;
+mod policy;
+mod quota;
+mod refusal;
+mod registry;
+mod request;
+mod run;
+mod writer;
+
+pub use context::{Cx, Past, PastView};
+pub use draft::Draft;
+pub use policy::{Resolved, Write, resolve};
+pub use refusal::Refusal;
+pub use request::{Reply, Request};
+pub use run::{check, decide};
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod model_test;
+#[cfg(test)]
+mod requests;
+
+#[cfg(test)]
+#[path = "decide_test.rs"]
+mod tests;

@@ -7,7 +7,9 @@
 use bytes::{Buf, Bytes};
 use prost::encoding::{decode_varint, encode_varint};
 
-use super::{Alarm, AlarmKind, Author, Binding, ChainId, Component, Effect, Entry, FailurePolicy};
+use super::{
+    Alarm, AlarmKind, Attributes, Author, Binding, ChainId, Component, Effect, Entry, FailurePolicy,
+};
 use crate::types::{Item, LeaseId, MemberId, Revision};
 
 /// The first byte of every encoded entry.
@@ -40,6 +42,7 @@ mod tag {
     pub const BY: u8 = 13;
     pub const REQUEST: u8 = 14;
     pub const FEATURE_LEVEL: u8 = 15;
+    pub const PUBLISH: u8 = 16;
 }
 
 /// Appends one effect to `out`. The effects of an entry, one after the other, are what the chain's
@@ -83,6 +86,11 @@ pub fn encode_effect(effect: &Effect, out: &mut Vec<u8>) {
         }
         Effect::Request { id } => fields(out, tag::REQUEST, &[id]),
         Effect::FeatureLevel(level) => ints(out, tag::FEATURE_LEVEL, &[i64::from(*level)]),
+        Effect::Publish(own) => {
+            ints(out, tag::PUBLISH, &[own.member.0 as i64, own.client_urls.len() as i64]);
+            put_bytes(out, own.name.as_bytes());
+            own.client_urls.iter().for_each(|url| put_bytes(out, url.as_bytes()));
+        }
     }
 }
 
@@ -178,6 +186,12 @@ fn decode_effect(input: &mut Bytes) -> Result<Effect, CodecError> {
         tag::FEATURE_LEVEL => {
             let level = u32::try_from(int(input)?);
             Effect::FeatureLevel(level.map_err(|_| CodecError::Damaged("a feature level"))?)
+        }
+        tag::PUBLISH => {
+            let (member, urls) = (MemberId(int(input)? as u64), int(input)?);
+            let name = string(input)?;
+            let client_urls = (0..urls).map(|_| string(input)).collect::<Result<_, _>>()?;
+            Effect::Publish(Attributes { member, name, client_urls })
         }
         unknown => return Err(CodecError::UnknownEffect(unknown)),
     })

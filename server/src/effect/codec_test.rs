@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{CodecError, decode, encode};
 use crate::effect::{
-    Alarm, AlarmKind, Author, Binding, ChainId, Component, Effect, Entry, FailurePolicy,
+    Alarm, AlarmKind, Attributes, Author, Binding, ChainId, Component, Effect, Entry, FailurePolicy,
 };
 use crate::types::{Item, LeaseId, MemberId, Revision};
 
@@ -32,6 +32,11 @@ fn every_effect() -> Vec<Effect> {
         Effect::By(Author { binding: "b".into(), digest: "d".into(), caller: "c".into() }),
         Effect::Request { id: "id".into() },
         Effect::FeatureLevel(3),
+        Effect::Publish(Attributes {
+            member: MemberId(u64::MAX),
+            name: "m".into(),
+            client_urls: vec!["http://a".into(), "http://b".into()],
+        }),
     ]
 }
 

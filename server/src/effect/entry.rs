@@ -58,6 +58,8 @@ pub enum Effect {
     Unbind {
         name: String,
     },
+    /// What a member says of itself.
+    Publish(Attributes),
     /// Who caused the effects that follow, up to the next author: for audit and blame.
     By(Author),
     /// A request's id, remembered so that a repeat of it can be recognised.
@@ -111,6 +113,14 @@ pub struct Binding {
     /// Handed to the plugin as it is.
     pub config: Bytes,
     pub on_failure: FailurePolicy,
+}
+
+/// A member's own word on how it is called and where clients reach it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attributes {
+    pub member: MemberId,
+    pub name: String,
+    pub client_urls: Vec<String>,
 }
 
 /// What a trap or a timeout of a plugin means for the write it was asked about.

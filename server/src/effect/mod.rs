@@ -9,4 +9,6 @@ pub use chain::ChainId;
 pub use codec::{
     CodecError, decode, decode_effects, encode, encode_around, encode_effect, peek_id,
 };
-pub use entry::{Alarm, AlarmKind, Author, Binding, Component, Effect, Entry, FailurePolicy};
+pub use entry::{
+    Alarm, AlarmKind, Attributes, Author, Binding, Component, Effect, Entry, FailurePolicy,
+};

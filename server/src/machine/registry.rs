@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
-use crate::effect::{Alarm, AlarmKind, Binding};
+use crate::effect::{Alarm, AlarmKind, Attributes, Binding};
+use crate::types::MemberId;
 
 /// Shared as a whole between versions of the state and copied when it changes.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -12,6 +13,8 @@ pub struct Registry {
     pub alarms: BTreeSet<Alarm>,
     /// By name.
     pub bindings: BTreeMap<String, Binding>,
+    /// What each member has said of itself.
+    pub members: BTreeMap<MemberId, Attributes>,
     /// Component bytes by their digest.
     pub components: BTreeMap<Bytes, Bytes>,
 }

@@ -75,7 +75,8 @@ pub(super) fn lease(state: &State, id: LeaseId) -> Row {
     let value = state.lease(id).map(|lease| {
         let grant = Effect::LeaseGrant { id, ttl: lease.ttl };
         let checkpoint = Effect::LeaseCheckpoint { id, remaining: lease.remaining };
-        encoded(if lease.remaining == 0 { &[grant] } else { &[grant, checkpoint] })
+        let both = [grant, checkpoint];
+        encoded(if lease.remaining == 0 { &both[..1] } else { &both })
     });
     (key(&[b"lease/", &id.0.to_be_bytes()]), value)
 }
@@ -90,6 +91,7 @@ pub(super) fn registered(effect: &Effect) -> Row {
         Effect::ComponentDrop { digest } => (key(&[b"component/", digest]), None),
         Effect::Bind(binding) => (key(&[b"binding/", binding.name.as_bytes()]), value()),
         Effect::Unbind { name } => (key(&[b"binding/", name.as_bytes()]), None),
+        Effect::Publish(own) => (key(&[b"member/", &own.member.0.to_be_bytes()]), value()),
         other => unreachable!("not a registry effect: {other:?}"),
     }
 }

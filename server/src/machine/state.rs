@@ -18,7 +18,7 @@ use crate::types::{Item, LeaseId, Revision};
 pub struct State {
     /// Of the last write; a fresh store has 1, as etcd's.
     pub revision: i64,
-    /// Revisions below this one may be forgotten.
+    /// Revisions below this one may be forgotten; -1 before the first compaction, as etcd's.
     pub compacted: i64,
     /// Sum of the hashes of all live items: equal on two members exactly when their keys are.
     pub digest: u64,
@@ -40,7 +40,7 @@ impl Default for State {
     fn default() -> Self {
         Self {
             revision: 1,
-            compacted: 0,
+            compacted: -1,
             digest: 0,
             chain: ChainId::default(),
             feature_level: 0,
@@ -181,6 +181,7 @@ impl State {
                 registry.bindings.remove(name);
                 self.bindings_revision += 1;
             }
+            Effect::Publish(own) => drop(registry.members.insert(own.member, own.clone())),
             _ => return,
         }
         rows.push(rows::registered(effect));

@@ -3,17 +3,20 @@
 //! from the effects. At the end of a batch the outcome becomes visible, all at once and in this
 //! order: history, store, applied state, watchers, answers.
 
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::answer::Decided;
 use super::applied::Version;
 use super::past;
 use super::reign::Leading;
 use super::shared::Shared;
+use super::snapshot;
 use crate::effect::{self, ChainId};
 use crate::machine::{self, Applied, Change, State};
-use crate::raft::{LogId, Outcome, Payload, StoredMembership};
+use crate::raft::{
+    self, LogId, Outcome, Payload, SnapshotSource, Staged, Stager, StoredMembership,
+};
 use crate::storage;
 use bytes::Bytes;
 
@@ -24,24 +27,83 @@ pub struct Applier {
     pub(super) last: Option<LogId>,
     pub(super) membership: StoredMembership,
     /// What the entries since the last flush brought.
-    staged: Staged,
+    staged: Changes,
 }
 
 #[derive(Default)]
-struct Staged {
+struct Changes {
     changes: Vec<Change>,
     rows: machine::Rows,
     answers: Vec<(Vec<Decided>, u64, Leading)>,
     any: bool,
 }
 
+impl raft::Applier for Applier {
+    fn applied(&self) -> (Option<LogId>, StoredMembership) {
+        (self.last, self.membership.clone())
+    }
+
+    fn apply(&mut self, log_id: LogId, payload: Payload) -> Outcome {
+        self.apply_entry(log_id, payload)
+    }
+
+    fn flush(&mut self) {
+        self.flush_staged();
+    }
+
+    /// Waits for the store to have everything applied: its contents and the position that raft
+    /// names must be those of one moment.
+    fn snapshot(&mut self) -> Box<dyn SnapshotSource> {
+        self.flush_staged();
+        match snapshot::Source::new(&self.shared.store) {
+            Ok(source) => Box::new(source),
+            Err(error) => crate::fatal!(%error, "the store gives no snapshot"),
+        }
+    }
+
+    fn stager(&self) -> Box<dyn Stager> {
+        Box::new(snapshot::StoreStager(self.shared.store.clone()))
+    }
+
+    fn install(
+        &mut self,
+        last: Option<LogId>,
+        membership: StoredMembership,
+        staged: Staged,
+    ) -> io::Result<()> {
+        let snapshot::Complete { installed, state, history } = staged.take();
+        let index = last.map_or(0, |last| last.index);
+        self.shared.replace_store(installed, index)?;
+        self.staged = Changes::default();
+        self.last = last;
+        self.note_membership(membership);
+        self.state = state.clone();
+        let (revision, compacted) = (state.revision, state.compacted);
+        self.shared.history.store(Arc::new(history));
+        let term = last.as_ref().map_or(0, term_of);
+        self.shared.applied.publish(Version { state, index, term });
+        // Watchers go on from the snapshot's history, or hear that it does not reach back.
+        self.shared.hub.reset(revision, compacted);
+        tracing::info!(index, revision, "applied snapshot");
+        Ok(())
+    }
+}
+
 impl Applier {
     pub fn new(shared: Arc<Shared>, last: Option<LogId>, membership: StoredMembership) -> Self {
         let state = shared.applied.with(|version| version.state.clone());
-        Self { shared, state, last, membership, staged: Staged::default() }
+        let mut applier = Self {
+            shared,
+            state,
+            last,
+            membership: StoredMembership::default(),
+            staged: Changes::default(),
+        };
+        applier.note_membership(membership);
+        applier
     }
 
-    pub(super) fn apply_entry(&mut self, log_id: LogId, payload: Payload) -> Outcome {
+    fn apply_entry(&mut self, log_id: LogId, payload: Payload) -> Outcome {
         self.last = Some(log_id);
         self.staged.any = true;
         match payload {
@@ -71,7 +133,9 @@ impl Applier {
     fn apply_unprepared(&mut self, log_id: LogId, bytes: &Bytes) -> Outcome {
         let entry = match effect::decode(bytes) {
             Ok(entry) => entry,
-            Err(error) => crate::fatal!(index = log_id.index, %error, "cannot read a committed entry"),
+            Err(error) => {
+                crate::fatal!(index = log_id.index, %error, "cannot read a committed entry")
+            }
         };
         match machine::apply(&mut self.state, &entry) {
             Ok(Applied::Done { changes, rows }) => {
@@ -91,22 +155,24 @@ impl Applier {
     }
 
     /// Makes everything applied since the last flush visible.
-    pub(super) fn flush_staged(&mut self) {
+    fn flush_staged(&mut self) {
         let staged = std::mem::take(&mut self.staged);
         let (true, Some(last)) = (staged.any, self.last) else { return };
         let shared = &self.shared;
         shared.history.load().extend(&staged.changes);
         shared.write_behind(self.store_batch(last, &staged));
-        let version = Version { state: self.state.clone(), index: last.index, term: term_of(&last) };
+        let version =
+            Version { state: self.state.clone(), index: last.index, term: term_of(&last) };
         let old = shared.applied.publish(version);
         shared.hub.publish(past::committed(staged.changes));
         for (decided, index, reign) in staged.answers {
             answer(shared, decided, index, reign);
         }
-        shared.drop_later(old);
+        // Freeing what only the old version held takes time that raft's thread has not.
+        shared.reaper.take(old);
     }
 
-    fn store_batch(&self, last: LogId, staged: &Staged) -> storage::Batch {
+    fn store_batch(&self, last: LogId, staged: &Changes) -> storage::Batch {
         let mut rows = staged.rows.clone();
         rows.extend(machine::position_rows(&self.state));
         rows.push(super::position::row(&last, &self.membership));
@@ -117,8 +183,10 @@ impl Applier {
     fn note_membership(&mut self, membership: StoredMembership) {
         let me = self.shared.identity.member.0;
         let sole = membership.is_sole_voter(me);
+        if let (true, Some(log_id)) = (sole, &membership.log_id) {
+            self.shared.sole_voter.applied(log_id.index);
+        }
         self.membership = membership;
-        self.shared.sole_voter.store(sole, Ordering::SeqCst);
     }
 }
 

@@ -13,7 +13,10 @@ pub enum Ask {
     /// Restart a lease's time.
     KeepAlive(LeaseId),
     /// What is left of a lease, and its keys if wanted.
-    TimeToLive { id: LeaseId, keys: bool },
+    TimeToLive {
+        id: LeaseId,
+        keys: bool,
+    },
 }
 
 /// The leader's word.

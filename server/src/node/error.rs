@@ -57,9 +57,27 @@ pub enum Failure {
     BadTransferee,
 }
 
+const CODES: [(Failure, u8); 11] = [
+    (Failure::NoLeader, 1),
+    (Failure::NotLeader, 2),
+    (Failure::TimedOut, 3),
+    (Failure::TimedOutLeaderFailed, 4),
+    (Failure::TimedOutConnectionLost, 5),
+    (Failure::TimedOutApplying, 6),
+    (Failure::LeaderChanged, 7),
+    (Failure::TooManyRequests, 8),
+    (Failure::Stopped, 9),
+    (Failure::Unreadable, 10),
+    (Failure::BadTransferee, 11),
+];
+
 impl Failure {
-    /// True when the request provably had no effect, so that it may be sent again.
-    pub fn is_not_executed(self) -> bool {
-        matches!(self, Self::NoLeader | Self::NotLeader | Self::TooManyRequests)
+    /// Its number between members.
+    pub(super) fn code(self) -> u8 {
+        CODES.iter().find(|(failure, _)| *failure == self).map_or(0, |(_, code)| *code)
+    }
+
+    pub(super) fn from_code(code: u8) -> Option<Self> {
+        CODES.iter().find(|(_, known)| *known == code).map(|(failure, _)| *failure)
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use portunus_proto::etcdserverpb::ResponseHeader;
+use portunus_proto::etcdserverpb::{CompactionRequest, ResponseHeader};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -14,12 +14,12 @@ use super::error::{Error, Failure};
 use super::sequencer::Submission;
 use super::shared::Shared;
 use super::wire;
-use crate::decide::{Reply, Request};
+use crate::decide::{self, Reply, Request};
 use crate::raft::{ForwardError, Leadership};
 use crate::types::LeaseId;
 
 /// How long to wait for news of a leader before asking the same one again.
-const LEADER_NEWS: Duration = Duration::from_millis(50);
+pub(super) const LEADER_NEWS: Duration = Duration::from_millis(50);
 
 /// A cheap handle to a running member.
 #[derive(Clone)]
@@ -27,25 +27,38 @@ pub struct Node {
     pub(super) shared: Arc<Shared>,
 }
 
-/// What Maintenance.Status reports of a member.
-#[derive(Clone, Debug)]
-pub struct NodeStatus {
-    pub db_size_bytes: i64,
-    pub db_size_in_use_bytes: i64,
-    pub quota_bytes: Option<i64>,
-    /// Member id of the leader, 0 when none is known.
-    pub leader: u64,
-    pub raft_index: u64,
-    pub raft_applied_index: u64,
-    pub raft_term: u64,
-    pub is_learner: bool,
-    /// Alarms and the lack of a leader, as etcd words them.
-    pub errors: Vec<String>,
-}
-
 impl Node {
     /// Decides a change on the leader and waits until the reply is safe to give and visible here.
     pub async fn write(&self, request: Request) -> Result<Reply, Error> {
+        decide::check(&request, self.shared.options.max_txn_ops)?;
+        let request = match request {
+            Request::Txn(txn) if decide::txn::is_read_only(&txn) => {
+                return Ok(Reply::Txn(self.read_txn(txn).await?));
+            }
+            Request::LeaseGrant(mut grant) if grant.id == 0 => {
+                // Positive, as etcd draws them.
+                grant.id = rand::random_range(1..=i64::MAX);
+                Request::LeaseGrant(grant)
+            }
+            Request::Compact(compaction) => return self.compact(compaction).await,
+            other => other,
+        };
+        self.decide(request).await
+    }
+
+    /// Compacts; a physical compaction waits until it is carried out on this member.
+    async fn compact(&self, compaction: CompactionRequest) -> Result<Reply, Error> {
+        let (revision, physical) = (compaction.revision, compaction.physical);
+        let reply = self.decide(Request::Compact(compaction)).await?;
+        if physical {
+            let mut forgotten = self.shared.forgotten.subscribe();
+            // It ends when the member does.
+            let _ = forgotten.wait_for(|done| *done >= revision).await;
+        }
+        Ok(reply)
+    }
+
+    pub(super) async fn decide(&self, request: Request) -> Result<Reply, Error> {
         match self.ask(Ask::Decide(request)).await? {
             Said::Reply(reply) => Ok(reply),
             other => unreachable_answer(&other),
@@ -94,7 +107,9 @@ impl Node {
             };
             match bounce {
                 Ok(executed) => return Ok(executed),
-                Err(Bounce::NotExecuted(back, Failure::NoLeader | Failure::NotLeader)) => ask = *back,
+                Err(Bounce::NotExecuted(back, Failure::NoLeader | Failure::NotLeader)) => {
+                    ask = *back
+                }
                 Err(other) => return Err(other.into()),
             }
             // Without news the same leader is asked again: perhaps it has begun to lead by now.

@@ -1,1 +1,50 @@
-//! Placeholder until the module lands.
+//! One member at work. The sequencer decides and proposes while this member leads; the applier
+//! takes what is committed; reads are served from the applied state after a read-index round; a
+//! follower hands questions to the leader. Nothing above this module writes to raft or the store.
+
+mod answer;
+mod applied;
+mod applier;
+mod ask;
+mod batch;
+mod confirm;
+mod duties;
+mod error;
+mod forward;
+mod handle;
+mod judge;
+mod lane;
+mod lease_book;
+mod lifecycle;
+mod members;
+mod past;
+mod pipeline;
+mod plugins;
+mod policies;
+mod position;
+mod reads;
+mod reaper;
+mod reign;
+mod reserve;
+mod sequencer;
+mod sequencer_leases;
+mod shared;
+mod snapshot;
+mod sole_voter;
+mod space;
+mod start;
+mod wire;
+mod wire_refusal;
+
+pub use ask::{KeepAlive, TimeToLive};
+pub use duties::AutoCompaction;
+pub use error::{Error, Failure};
+pub use handle::Node;
+pub use members::{Member, NodeStatus};
+pub use plugins::{Deployed, Deployment};
+pub use reads::HashKv;
+pub use shared::{Identity, Options};
+pub use start::{Parts, StartError, start};
+
+#[cfg(test)]
+mod rules_test;

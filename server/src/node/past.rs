@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 
-use super::shared::Shared;
+use super::applied::Applied;
 use crate::machine::{Change, What};
-use crate::mvcc::{RecordError, Records};
+use crate::mvcc::{History, RecordError, Records};
 use crate::storage::{Record, Store};
 use crate::types::{Item, KeyRange, Revision};
 use crate::watch::{self, Chunk, Committed, Event, HistoryError};
@@ -26,7 +27,11 @@ impl Records for StoreRecords {
 }
 
 /// What watchers that are older than the hub's memory are told.
-pub struct WatchPast(pub Arc<Shared>);
+pub struct WatchPast {
+    pub store: Arc<Store>,
+    pub applied: Arc<Applied>,
+    pub history: Arc<ArcSwap<History>>,
+}
 
 impl watch::History for WatchPast {
     fn scan(
@@ -38,7 +43,7 @@ impl watch::History for WatchPast {
     ) -> Result<Chunk, HistoryError> {
         let mut gathered = Gathered::default();
         let mut next = to + 1;
-        let records = self.0.store.scan(Revision::new(from, 0), Revision::new(to + 1, 0));
+        let records = self.store.scan(Revision::new(from, 0), Revision::new(to + 1, 0));
         for record in records {
             let (at, record) = record.map_err(|e| HistoryError::Failed(e.to_string()))?;
             if gathered.bytes >= bytes_max && !gathered.is_within(at.main) {
@@ -50,7 +55,7 @@ impl watch::History for WatchPast {
             }
         }
         // Looked at after the read: what was compacted meanwhile may have been missing.
-        let compacted = self.0.applied.with(|version| version.state.compacted);
+        let compacted = self.applied.with(|version| version.state.compacted);
         if from < compacted {
             return Err(HistoryError::Compacted(compacted));
         }
@@ -59,14 +64,13 @@ impl watch::History for WatchPast {
 
     fn before(&self, key: &[u8], revision: i64) -> Result<Option<Item>, HistoryError> {
         let failed = |error: RecordError| HistoryError::Failed(error.to_string());
-        let records = StoreRecords(self.0.store.clone());
-        let past = self.0.history.load().before(key, revision);
-        match past {
+        let records = StoreRecords(self.store.clone());
+        let history = self.history.load();
+        // Looked up before the live item: what is superseded in between is in the history then.
+        let live = self.applied.with(|version| version.state.get(key).cloned());
+        match history.superseded_at(key, Revision::new(revision, 0)) {
             Some(at) => records.record(at).map_err(failed),
-            // Not superseded since: it is still the live one, if it is that old.
-            None => Ok(self.0.applied.with(|version| {
-                version.state.get(key).filter(|item| item.mod_revision() < revision).cloned()
-            })),
+            None => Ok(live.filter(|item| item.mod_revision() < revision)),
         }
     }
 }

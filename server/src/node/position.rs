@@ -49,9 +49,7 @@ pub fn row(applied: &LogId, membership: &StoredMembership) -> (Bytes, Option<Byt
 }
 
 /// Finds the position among the store's rows; a fresh store has none.
-pub fn find(
-    rows: &[(Bytes, Bytes)],
-) -> Result<(Option<LogId>, StoredMembership), DamagedPosition> {
+pub fn find(rows: &[(Bytes, Bytes)]) -> Result<(Option<LogId>, StoredMembership), DamagedPosition> {
     let Some((_, value)) = rows.iter().find(|(key, _)| key == KEY) else {
         return Ok((None, StoredMembership::default()));
     };

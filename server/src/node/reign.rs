@@ -24,7 +24,9 @@ pub enum Reign {
     #[default]
     Follower,
     /// Elected, but what the log holds of earlier terms may not be applied yet.
-    Starting { term: u64 },
+    Starting {
+        term: u64,
+    },
     Leading(Leading),
     /// An entry was lost: nothing is proposed until every other one is resolved.
     Resolving(Leading),
@@ -96,7 +98,15 @@ impl Sequencer {
             // What is outstanding stays so: it may yet be applied under the new leader.
             None => self.reign = Reign::Follower,
         }
-        self.again.drain(..).for_each(|call| call.bounce(Failure::NotLeader));
+        self.turn_away();
+    }
+
+    /// Hands back everything that waits to be decided here.
+    fn turn_away(&mut self) {
+        let waiting = self.again.drain(..).chain(self.later.drain(..));
+        let waiting = waiting.chain(self.standing_back.drain(..)).chain(self.released.drain(..));
+        waiting.for_each(|call| call.bounce(Failure::NotLeader));
+        self.reservation = None;
     }
 
     fn propose_blank(&mut self, term: u64, wait: Duration) {
@@ -113,7 +123,10 @@ impl Sequencer {
         }
         match result {
             // The applier has answered the callers.
-            Ok(Proposed::Applied) => {}
+            Ok(Proposed::Applied) => {
+                let later = std::mem::take(&mut self.later);
+                self.decide_again(later);
+            }
             Ok(Proposed::Void) | Err(ProposeError::Rejected) => self.take_back(id),
             Err(ProposeError::Unknown) => self.give_up(id),
         }
@@ -145,6 +158,9 @@ impl Sequencer {
         self.book = LeaseBook::draw_up(leases, extra, self.shared.clock.now());
         tracing::info!(term = leading.term, revision = self.head.revision, "leading");
         self.lead(leading);
+        // Taken back from an earlier reign after this one had begun.
+        let calls = std::mem::take(&mut self.again);
+        self.decide_again(calls);
     }
 
     fn lead(&mut self, leading: Leading) {
@@ -190,7 +206,7 @@ impl Sequencer {
             other => self.reign = other,
         }
         if self.reign.term().is_none() {
-            self.again.drain(..).for_each(|call| call.bounce(Failure::NotLeader));
+            self.turn_away();
         }
     }
 

@@ -18,6 +18,7 @@ use super::batch::Batch;
 use super::error::Failure;
 use super::lease_book::LeaseBook;
 use super::reign::Reign;
+use super::reserve::Reservation;
 use super::shared::Shared;
 use crate::decide::{self, Draft, Refusal, Request};
 use crate::effect::ChainId;
@@ -36,7 +37,10 @@ pub enum Submission {
     /// A call whose plugins have spoken.
     Judged(super::lane::Judged),
     /// Stop proposing and let everything outstanding come home; `held` ends the freeze.
-    Freeze { frozen: oneshot::Sender<()>, held: oneshot::Receiver<()> },
+    Freeze {
+        frozen: oneshot::Sender<()>,
+        held: oneshot::Receiver<()>,
+    },
 }
 
 /// The end of one proposal.
@@ -54,6 +58,14 @@ pub struct Sequencer {
     pub(super) outstanding: FuturesUnordered<BoxFuture<'static, Resolved>>,
     /// Decided in this reign and provably not executed; first in line at the next epoch.
     pub(super) again: Vec<Call>,
+    /// Read a revision that is sequenced and not applied: decided again when more is.
+    pub(super) later: Vec<Call>,
+    /// Keys kept free for a request whose plugins were overtaken again and again.
+    pub(super) reservation: Option<Reservation>,
+    /// Requests that would write there.
+    pub(super) standing_back: Vec<Call>,
+    /// They may go on.
+    pub(super) released: Vec<Call>,
     /// Set while somebody else (a leader transfer) holds proposing back.
     held: Option<oneshot::Receiver<()>>,
 }
@@ -72,6 +84,10 @@ impl Sequencer {
             book: LeaseBook::default(),
             outstanding: FuturesUnordered::new(),
             again: Vec::new(),
+            later: Vec::new(),
+            reservation: None,
+            standing_back: Vec::new(),
+            released: Vec::new(),
             held: None,
         }
     }
@@ -106,7 +122,7 @@ impl Sequencer {
     }
 
     /// Decides everything that has arrived, in order.
-    fn take(&mut self, arrived: &mut Vec<Submission>) {
+    pub(super) fn take(&mut self, arrived: &mut Vec<Submission>) {
         let mut batch = Batch::default();
         for submission in arrived.drain(..) {
             match submission {
@@ -119,6 +135,7 @@ impl Sequencer {
             }
         }
         self.propose(batch);
+        self.decide_released();
     }
 
     pub(super) fn decide_again(&mut self, calls: Vec<Call>) {
@@ -136,16 +153,19 @@ impl Sequencer {
         if call.is_abandoned() {
             return;
         }
-        let Some(_) = self.reign.leading() else {
+        let Some(reign) = self.reign.leading() else {
             return call.bounce(Failure::NotLeader);
         };
+        if self.must_stand_back(&call) {
+            return self.standing_back.push(call);
+        }
         match &call.ask {
-            Ask::Decide(request) => {
-                if let Some(policies) = self.shared.lane.policies_for(&self.head, request) {
-                    return self.shared.lane.judge(call, self.head.clone(), policies);
+            Ask::Decide(request) => match self.shared.lane.binding_for(&self.head, request) {
+                Some(binding) => {
+                    self.shared.lane.judge(call, (self.head.clone(), reign), binding, 0);
                 }
-                self.evaluate(call, &[], batch);
-            }
+                None => self.evaluate(call, &[], batch),
+            },
             Ask::KeepAlive(id) => {
                 let id = *id;
                 self.keep_alive(call, id, batch);
@@ -166,6 +186,9 @@ impl Sequencer {
         let mut draft = Draft::default();
         let cx = self.shared.decision_limits();
         let result = decide::decide(&mut self.head, request, added, &cx, &mut draft);
+        if let Err(Refusal::NotApplied(_)) = result {
+            return self.later.push(call);
+        }
         let full = result == Err(Refusal::NoSpace);
         self.note(&draft);
         let confirm = draft.effects.is_empty();
@@ -197,7 +220,10 @@ impl Sequencer {
     /// Sends the batch on its way.
     pub(super) fn propose(&mut self, batch: Batch) {
         let Some(reign) = self.reign.leading() else {
-            return batch.into_decided().into_iter().for_each(|d| d.call.bounce(Failure::NotLeader));
+            return batch
+                .into_decided()
+                .into_iter()
+                .for_each(|d| d.call.bounce(Failure::NotLeader));
         };
         if batch.is_empty() {
             return;

@@ -52,6 +52,8 @@ impl Sequencer {
         if self.reign.leading().is_none() || self.reign.is_waiting() {
             return;
         }
+        self.look_after_reservation();
+        self.decide_released();
         let now = self.shared.clock.now();
         let mut batch = Batch::default();
         for id in self.book.expired(now, REVOKES_PER_TICK) {

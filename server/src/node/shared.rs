@@ -1,13 +1,13 @@
 //! What the parts of a node share: the applied state, the head, the pipeline between sequencer
 //! and applier, and the ways to store, log and watchers.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::applied::Applied;
 use super::confirm::Confirm;
@@ -15,16 +15,20 @@ use super::error::Failure;
 use super::lane::Lane;
 use super::past::StoreRecords;
 use super::pipeline::Pipeline;
+use super::policies::Policies;
+use super::reaper::Reaper;
 use super::reign::Leading;
 use super::sequencer::Submission;
+use super::sole_voter::SoleVoter;
 use super::space::Space;
 use crate::clock::Clock;
-use crate::decide::Cx;
+use crate::decide::{Cx, Past};
+use crate::effect::Attributes;
 use crate::limits::REQUEST_TIMEOUT_BASE;
 use crate::machine::State;
-use crate::mvcc::History;
+use crate::mvcc::{History, Records};
 use crate::raft::Group;
-use crate::storage::{self, Store};
+use crate::storage::{self, Installed, Store};
 use crate::types::{ClusterId, MemberId, Revision};
 use crate::watch::Hub;
 
@@ -52,14 +56,23 @@ impl Options {
     }
 }
 
+impl Options {
+    /// The shortest lease in seconds: one must outlive an election, as etcd has it.
+    pub fn lease_ttl_min(&self) -> i64 {
+        (self.election_timeout * 3 / 2).as_millis().div_ceil(1000) as i64
+    }
+}
+
 /// Everything a node's tasks and threads have in common.
 pub struct Shared {
     pub identity: Identity,
     pub options: Options,
+    /// What this member publishes of itself.
+    pub attributes: Attributes,
     pub clock: Clock,
-    pub applied: Applied,
+    pub applied: Arc<Applied>,
     /// Exchanged whole when a snapshot is installed; a reader keeps the one it began with.
-    pub history: ArcSwap<History>,
+    pub history: Arc<ArcSwap<History>>,
     pub store: Arc<Store>,
     pub records: StoreRecords,
     /// Index of the last batch given to the store: whoever writes holds it, so that batches of the
@@ -69,11 +82,15 @@ pub struct Shared {
     pub pipeline: Pipeline,
     pub confirm: Confirm,
     pub lane: Lane,
+    pub policies: Policies,
+    /// Up to which revision compaction has been carried out here.
+    pub(super) forgotten: watch::Sender<i64>,
     pub space: Arc<Space>,
+    pub(super) reaper: Reaper,
     pub queue: mpsc::Sender<Submission>,
     /// True only while the log names this member as the one voter there is; see the log store's
     /// membership hook, which clears it before a second voter can hear of its election.
-    pub sole_voter: Arc<AtomicBool>,
+    pub sole_voter: Arc<SoleVoter>,
     pub(super) group: OnceLock<Group>,
     pub(super) head: ArcSwap<State>,
     pub(super) reign: ArcSwap<Option<Leading>>,
@@ -118,6 +135,14 @@ impl Shared {
         }
     }
 
+    /// Switches to a store that a snapshot filled.
+    pub(super) fn replace_store(&self, installed: Installed, index: u64) -> io::Result<()> {
+        let mut written = self.written_behind.lock();
+        self.store.replace(installed).map_err(io::Error::other)?;
+        *written = index;
+        Ok(())
+    }
+
     /// Lets the store forget revisions that compaction has passed.
     pub(super) fn forget_behind(&self, forget: Vec<Revision>) {
         let index = self.written_behind.lock();
@@ -133,19 +158,31 @@ impl Shared {
             quota_bytes: self.options.quota_bytes,
             db_size_bytes: self.store.live_bytes() as i64,
             disk_is_short: self.space.is_short(),
-            past: Some((&self.history, &*self.store)),
+            lease_ttl_min: self.options.lease_ttl_min(),
+            past: Some(self),
         }
     }
 
     /// One round: proof that this cluster's leader led after the call began, and the index it had
-    /// committed by then.
+    /// committed by then. While this member reigns it is its own leadership that is proved.
     pub(super) async fn read_index_round(&self) -> Result<u64, Failure> {
-        if self.sole_voter.load(Ordering::SeqCst) && self.reign().is_some() {
+        if self.is_alone() {
             return Ok(self.applied_index());
         }
-        self.group().read_index().await.map_err(|error| {
+        let group = self.group();
+        let round = match self.reign() {
+            Some(reign) => group.confirm(reign.term).await,
+            None => group.read_index().await,
+        };
+        round.map_err(|error| {
             tracing::debug!(%error, "read index failed");
             Failure::NoLeader
         })
+    }
+}
+
+impl Past for Shared {
+    fn lend(&self, read: &mut dyn FnMut(&State, &History, &dyn Records)) {
+        self.applied.with(|version| read(&version.state, &self.history.load(), &self.records));
     }
 }

@@ -123,8 +123,7 @@ impl Installer for Gathering {
 
     fn finish(self: Box<Self>) -> io::Result<Staged> {
         let head = self.head.ok_or_else(|| damaged("it has no end"))?;
-        let (state, history) =
-            machine::load(self.rows, self.records).map_err(io::Error::other)?;
+        let (state, history) = machine::load(self.rows, self.records).map_err(io::Error::other)?;
         let installed = self.installer.finish(self.index, head).map_err(io::Error::other)?;
         Ok(Staged::new(Complete { installed, state, history }))
     }

@@ -5,9 +5,45 @@
 //! A node starts a [`Group`] and speaks to it alone.
 
 mod applier;
+mod fatal;
+mod group;
+mod leadership;
+mod log_store;
+mod network;
+mod operate;
+mod propose;
+mod read;
+mod snapshot;
+mod state_machine;
+mod timing;
 mod types;
 
+#[cfg(test)]
+mod cluster_test;
+#[cfg(test)]
+mod forward_test;
+#[cfg(test)]
+mod group_test;
+#[cfg(test)]
+mod memory_test;
+#[cfg(test)]
+mod proxy_test;
+#[cfg(test)]
+mod snapshot_test;
+
 pub use applier::{Applier, CHUNK_BYTES_MAX, Installer, Payload, SnapshotSource, Staged, Stager};
+pub use fatal::FatalHook;
+pub use group::{Group, Options, StartError};
+pub use leadership::Leadership;
+pub use log_store::{LogStore, OnMembership};
+pub use network::{
+    ForwardError, Identity, Incomplete, PeerHandler, Traffic, membership_from_wire,
+    membership_to_wire,
+};
+pub use operate::{ChangeError, MemberChange, PurgeError, Status, TransferError};
+pub use propose::{ProposeError, Proposed};
+pub use read::ReadError;
+pub use timing::Timing;
 pub use types::{
     CommittedLeaderId, Entry, EntryPayload, LogId, Outcome, Peer, Proposal, StoredMembership,
     TypeConfig, Vote, log_id,

@@ -18,6 +18,10 @@ use super::record::Record;
 use super::row_key;
 use crate::types::Revision;
 
+/// Records, and rows.
+const KEYSPACES: [&str; 2] = ["revisions", "system"];
+/// What fjall writes last when it creates a database.
+const FJALL_MARKER: &str = "version";
 /// Memtable of the records. A full one is flushed in the background, so a checkpoint never has
 /// more than this left to write.
 const RECORDS_MEMTABLE_BYTES: u64 = 16 * 1024 * 1024;
@@ -62,17 +66,22 @@ impl Engine {
     /// damage like any other here.
     pub fn open(layout: &Layout, generation: u64, cache_bytes: u64) -> Result<Self, Error> {
         let dir = layout.path(generation);
+        let fresh = !dir.join(FJALL_MARKER).exists();
         discard_journal(&dir)?;
         let opened = catch_unwind(AssertUnwindSafe(|| {
             let db = Database::builder(&dir)
                 .cache_size(cache_bytes)
                 .worker_threads(WORKER_THREADS)
                 .open()?;
+            // fjall drops a keyspace whose own marker is gone, and would begin an empty one here.
+            if !fresh && !KEYSPACES.iter().all(|name| db.keyspace_exists(name)) {
+                return Err(fjall::Error::Unrecoverable);
+            }
+            let [records, rows] = KEYSPACES;
             let options = KeyspaceCreateOptions::default;
             let records =
-                db.keyspace("revisions", || options().max_memtable_size(RECORDS_MEMTABLE_BYTES))?;
-            let rows =
-                db.keyspace("system", || options().max_memtable_size(ROWS_MEMTABLE_BYTES))?;
+                db.keyspace(records, || options().max_memtable_size(RECORDS_MEMTABLE_BYTES))?;
+            let rows = db.keyspace(rows, || options().max_memtable_size(ROWS_MEMTABLE_BYTES))?;
             Ok::<_, fjall::Error>((db, records, rows))
         }));
         let damaged = |what: String| Error::Damaged { path: dir.clone(), what };
@@ -149,7 +158,7 @@ impl Engine {
     /// speaks for both. The rows' memtable holds nothing else, and a flush installs its tables
     /// atomically, so after a crash there is this mark with these rows, or the one before.
     pub fn checkpoint(&self, rows: &Rows, mark: Mark) -> Result<(), Error> {
-        flush(&self.records)?;
+        self.flush_records()?;
         let mut batch = self.db.batch();
         for (key, value) in rows {
             match value {
@@ -160,6 +169,11 @@ impl Engine {
         batch.insert(&self.rows, row_key::MARK, mark.encode());
         self.commit(batch, "write rows")?;
         flush(&self.rows)
+    }
+
+    /// Makes every record durable. The engine does the same by itself when the memtable is full.
+    pub fn flush_records(&self) -> Result<(), Error> {
+        flush(&self.records)
     }
 
     /// What the tables hold; `None` when no checkpoint was ever made.
@@ -209,6 +223,11 @@ impl Engine {
     /// The records of a view, not yet decoded.
     pub fn records_of(&self, view: &fjall::Snapshot) -> fjall::Iter {
         view.iter(&self.records)
+    }
+
+    /// The same from one revision on.
+    pub fn records_from(&self, view: &fjall::Snapshot, from: Revision) -> fjall::Iter {
+        view.range(&self.records, from.to_bytes()..)
     }
 
     pub fn read(&self, guard: fjall::Guard) -> Result<(Revision, Record), Error> {
@@ -261,10 +280,11 @@ impl Engine {
     }
 
     fn commit(&self, batch: fjall::OwnedWriteBatch, action: &'static str) -> Result<(), Error> {
-        while self.records.tree.sealed_memtable_count() >= SEALED_MEMTABLES_MAX
-            || self.records.tree.l0_run_count() >= L0_RUNS_MAX
-            || self.rows.tree.sealed_memtable_count() >= SEALED_MEMTABLES_MAX
-        {
+        let stalls = |keyspace: &Keyspace| {
+            keyspace.tree.sealed_memtable_count() >= SEALED_MEMTABLES_MAX
+                || keyspace.tree.l0_run_count() >= L0_RUNS_MAX
+        };
+        while stalls(&self.records) || stalls(&self.rows) {
             self.health()?;
             std::thread::sleep(STALL_POLL);
         }
@@ -298,7 +318,7 @@ fn flush(keyspace: &Keyspace) -> Result<(), Error> {
 /// replayed from the log. An empty file rather than none, because fjall takes its sequence numbers
 /// from the tables only when it finds a journal.
 fn discard_journal(dir: &Path) -> Result<(), Error> {
-    if !dir.join("version").exists() {
+    if !dir.join(FJALL_MARKER).exists() {
         return Ok(());
     }
     let action = "discard the engine's journal";

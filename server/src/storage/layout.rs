@@ -14,11 +14,16 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::error::Error;
 
 /// First line of `CURRENT`: what wrote this directory, and in which format.
 pub const FORMAT: &str = "portunus-store 1";
+
+/// A predecessor that is still ending is waited for: its engine may be closing in the background.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+const LOCK_POLL: Duration = Duration::from_millis(10);
 
 const CURRENT: &str = "CURRENT";
 const LOCK: &str = "LOCK";
@@ -39,15 +44,18 @@ impl Layout {
         fs::create_dir_all(dir).map_err(Error::io("create the directory"))?;
         let lock = File::options().create(true).truncate(false).write(true).open(dir.join(LOCK));
         let lock = lock.map_err(Error::io("create the lock file"))?;
-        lock.try_lock().map_err(|e| match e {
-            fs::TryLockError::WouldBlock => Error::Locked(dir.to_path_buf()),
-            fs::TryLockError::Error(e) => Error::io("lock the directory")(e),
-        })?;
+        let deadline = Instant::now() + LOCK_PATIENCE;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(fs::TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    std::thread::sleep(LOCK_POLL);
+                }
+                Err(fs::TryLockError::WouldBlock) => return Err(Error::Locked(dir.to_path_buf())),
+                Err(fs::TryLockError::Error(e)) => return Err(Error::io("lock the directory")(e)),
+            }
+        }
         Ok(Self { dir: dir.to_path_buf(), _lock: Arc::new(lock) })
-    }
-
-    pub fn dir(&self) -> &Path {
-        &self.dir
     }
 
     pub fn path(&self, generation: u64) -> PathBuf {

@@ -46,6 +46,9 @@ mod snapshot;
 mod store;
 mod writer;
 
+#[cfg(test)]
+mod model;
+
 pub use error::Error;
 pub use install::{Installed, Installer};
 pub use options::{Checkpoint, OnCheckpoint, OnFatal, Options};

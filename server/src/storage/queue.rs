@@ -167,10 +167,16 @@ impl Queue {
         self.room.notify_all();
     }
 
-    /// Why the writer has ended, for whoever lost its answer.
+    /// Why the writer has ended, for whoever lost its answer. The answer is lost a moment before
+    /// the reason is known, so this waits for it.
     pub fn why_ended(&self) -> Error {
-        let why = self.state.lock().ended.clone();
-        Error::Stopped(why.unwrap_or_else(|| "its writer is gone".into()))
+        let mut state = self.state.lock();
+        loop {
+            if let Some(why) = &state.ended {
+                return Error::Stopped(why.clone());
+            }
+            self.room.wait(&mut state);
+        }
     }
 
     pub fn pending_bytes(&self) -> usize {

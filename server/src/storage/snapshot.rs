@@ -62,11 +62,20 @@ impl Snapshot {
 
     /// All records in revision order, without those forgotten by then.
     pub fn records(&self) -> impl Iterator<Item = Result<(Revision, Record), Error>> + '_ {
+        self.records_from(Revision::default())
+    }
+
+    /// The same from one revision on.
+    pub fn records_from(
+        &self,
+        from: Revision,
+    ) -> impl Iterator<Item = Result<(Revision, Record), Error>> + '_ {
         let counts = |read: &Result<(Revision, Record), Error>| match read {
             Ok((revision, _)) => !self.hidden.contains(revision),
             Err(_) => true,
         };
-        self.engine.records_of(&self.view).map(|guard| self.engine.read(guard)).filter(counts)
+        let found = self.engine.records_from(&self.view, from);
+        found.map(|guard| self.engine.read(guard)).filter(counts)
     }
 
     /// All records that take space, forgotten or not: what loading counts as live bytes.

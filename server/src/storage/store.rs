@@ -317,3 +317,11 @@ fn create(layout: Layout, cache_bytes: u64) -> Result<Found, Error> {
 #[cfg(test)]
 #[path = "store_test.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "crash_test.rs"]
+mod crash_tests;
+
+#[cfg(test)]
+#[path = "figures_test.rs"]
+mod figures;

@@ -25,6 +25,9 @@ use crate::types::Revision;
 const GROUP_BYTES: usize = 4 * 1024 * 1024;
 /// A store that has been quiet this long makes a checkpoint: memtables empty, a restart is quick.
 const IDLE_CHECKPOINT: Duration = Duration::from_secs(10);
+/// What is to be forgotten waits for a quiet moment to be covered by a checkpoint, at most this
+/// long.
+const FORGET_PATIENCE: Duration = Duration::from_secs(2);
 /// Rows that await a checkpoint are held in memory; they count towards it with this on top.
 const ROW_OVERHEAD_BYTES: usize = 64;
 
@@ -66,6 +69,7 @@ pub struct Writer {
     /// Bytes that a restart would replay.
     unsaved: usize,
     last_write: Instant,
+    last_checkpoint: Instant,
     reclaim: Reclaim,
 }
 
@@ -90,6 +94,7 @@ impl Writer {
             forgets,
             unsaved: 0,
             last_write: Instant::now(),
+            last_checkpoint: Instant::now(),
             reclaim: Reclaim::default(),
         }
     }
@@ -118,10 +123,11 @@ impl Writer {
 
     fn checkpoint_is_due(&self) -> bool {
         let quiet = || self.last_write.elapsed() >= IDLE_CHECKPOINT;
+        let idle = || self.shared.queue.pending_bytes() == 0;
         let forgotten = self.forgets.is_waiting() || self.reclaim.awaits_checkpoint();
         self.unsaved >= self.options.checkpoint_bytes
             || (self.is_ahead() && quiet())
-            || (forgotten && self.shared.queue.pending_bytes() == 0)
+            || (forgotten && (idle() || self.last_checkpoint.elapsed() >= FORGET_PATIENCE))
     }
 
     fn is_ahead(&self) -> bool {
@@ -186,7 +192,11 @@ impl Writer {
                 let _ = reply.send(());
             }
             Control::Reclaim => self.reclaim.request(),
-            Control::Reclaimed(result) => self.reclaim.done(result)?,
+            Control::Reclaimed(result) => {
+                self.reclaim.done(result)?;
+                // The engine lets go of the old tables once something newer is flushed.
+                self.save()?;
+            }
         }
         Ok(())
     }
@@ -198,23 +208,29 @@ impl Writer {
 
     fn checkpoint(&mut self) -> Result<u64, Error> {
         if self.is_ahead() {
-            let started = Instant::now();
-            let mark = Mark { index: self.index, head: self.head, previous: self.mark.index };
-            self.engine.checkpoint(&self.rows, mark)?;
-            tracing::debug!(
-                index = mark.index,
-                bytes = self.unsaved,
-                rows = self.rows.len(),
-                micros = started.elapsed().as_micros() as u64,
-                "checkpoint of the store"
-            );
-            self.rows.clear();
-            self.unsaved = 0;
-            self.forgets.release();
-            self.announce(mark);
+            self.save()?;
         }
+        self.last_checkpoint = Instant::now();
         self.reclaim.checkpointed();
         Ok(self.mark.index)
+    }
+
+    fn save(&mut self) -> Result<(), Error> {
+        let started = Instant::now();
+        let mark = Mark { index: self.index, head: self.head, previous: self.mark.index };
+        self.engine.checkpoint(&self.rows, mark)?;
+        tracing::debug!(
+            index = mark.index,
+            bytes = self.unsaved,
+            rows = self.rows.len(),
+            micros = started.elapsed().as_micros() as u64,
+            "checkpoint of the store"
+        );
+        self.rows.clear();
+        self.unsaved = 0;
+        self.forgets.release();
+        self.announce(mark);
+        Ok(())
     }
 
     fn announce(&mut self, mark: Mark) {

@@ -72,6 +72,20 @@ impl KeyRange {
         matches!(&self.end, RangeEnd::Before(end) if end <= &self.start)
     }
 
+    /// True when every key of `other` is in this one.
+    pub fn covers(&self, other: &KeyRange) -> bool {
+        if other.is_empty() {
+            return true;
+        }
+        let ends_within = match (&self.end, &other.end) {
+            (RangeEnd::Unbounded, _) => true,
+            (_, RangeEnd::Single) => self.contains(&other.start),
+            (RangeEnd::Before(end), RangeEnd::Before(other_end)) => other_end <= end,
+            (RangeEnd::Single | RangeEnd::Before(_), _) => false,
+        };
+        ends_within && other.start >= self.start
+    }
+
     /// True when some key can be in both.
     pub fn overlaps(&self, other: &KeyRange) -> bool {
         if self.is_empty() || other.is_empty() {
@@ -120,6 +134,10 @@ mod tests {
                     keys.iter().any(|k| x.contains(k.as_bytes()) && y.contains(k.as_bytes()));
                 assert_eq!(x.overlaps(y), y.overlaps(x), "{x:?} {y:?}");
                 assert_eq!(x.overlaps(y), shared, "{x:?} {y:?}");
+                if x.covers(y) {
+                    let within = |k: &&&str| !y.contains(k.as_bytes()) || x.contains(k.as_bytes());
+                    assert_eq!(keys.iter().filter(within).count(), keys.len(), "{x:?} {y:?}");
+                }
             }
         }
     }

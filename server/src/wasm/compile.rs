@@ -12,7 +12,7 @@ use super::contract::{IMPORTS, Name, WRITE_POLICY, classify};
 use super::engine::Engine;
 use super::error::CompileError;
 use super::host::Host;
-use super::instance::PolicyInstance;
+use super::instance::{PolicyInstance, StartError};
 use crate::limits::COMPONENT_BYTES_MAX;
 
 /// Where a plugin can be bound.
@@ -83,9 +83,11 @@ pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Plugin, CompileEr
         .map_err(mismatch)?;
     let digest = Sha256::digest(bytes).into();
     let plugin = Plugin(Arc::new(Compiled { digest, pre, write_policy }));
-    PolicyInstance::start(engine, &plugin, "deploy".into(), Limits::MAX)
-        .map_err(CompileError::Start)?;
-    Ok(plugin)
+    match PolicyInstance::start(engine, &plugin, "deploy".into(), Limits::MAX) {
+        Ok(_) => Ok(plugin),
+        Err(StartError::Guest(error)) => Err(CompileError::Start(error)),
+        Err(StartError::Mismatch(why)) => Err(CompileError::Mismatch(why)),
+    }
 }
 
 /// Size and header. A component's differs from a core module's in the layer.

@@ -75,6 +75,11 @@ impl Engine {
         compile::compile(self, component)
     }
 
+    /// Warm instances at hand, over all bindings.
+    pub fn instances_idle(&self) -> usize {
+        self.0.shelf.lock().len()
+    }
+
     pub(super) fn wasm(&self) -> &wasmtime::Engine {
         &self.0.wasm
     }
@@ -98,7 +103,7 @@ impl Engine {
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("instances_idle", &self.0.shelf.lock().len()).finish()
+        f.debug_struct("Engine").field("instances_idle", &self.instances_idle()).finish()
     }
 }
 
@@ -111,7 +116,6 @@ fn config(options: EngineOptions) -> Config {
         .wasm_relaxed_simd(false)
         .wasm_memory64(false)
         .max_wasm_stack(STACK_BYTES_MAX)
-        .async_stack_size(2 * STACK_BYTES_MAX)
         .wasm_backtrace_max_frames(NonZeroUsize::new(BACKTRACE_FRAMES_MAX))
         // A compilation takes one core, however large the machine.
         .parallel_compilation(false)

@@ -15,6 +15,23 @@ use super::host::Host;
 use super::store_view::StoreView;
 use super::timer::thread_cpu_time;
 
+/// Why a plugin did not start.
+pub(super) enum StartError {
+    /// Its own code failed.
+    Guest(CallError),
+    /// Its export has another type than the contract says.
+    Mismatch(String),
+}
+
+impl From<StartError> for CallError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Guest(error) => error,
+            StartError::Mismatch(reason) => Self::Trapped { reason, backtrace: String::new() },
+        }
+    }
+}
+
 /// A started plugin that exports a write policy.
 pub(super) struct PolicyInstance {
     store: Store<Host>,
@@ -29,19 +46,18 @@ impl PolicyInstance {
         plugin: &Plugin,
         binding: Arc<str>,
         limits: Limits,
-    ) -> Result<Self, CallError> {
-        let indices = plugin.write_policy().ok_or_else(|| CallError::Trapped {
-            reason: "the plugin exports no write policy".to_owned(),
-            backtrace: String::new(),
-        })?;
+    ) -> Result<Self, StartError> {
+        let indices = plugin
+            .write_policy()
+            .ok_or_else(|| StartError::Mismatch("the plugin exports no write policy".to_owned()))?;
         let mut store = new_store(engine, binding, limits);
         let _running = engine.ticker().running();
-        let started = instantiate(engine, plugin.pre(), &mut store)
-            .and_then(|instance| indices.load(&mut store, &instance));
-        match started {
-            Ok(policy) => Ok(Self { store, policy, calls: 0 }),
-            Err(error) => Err(end(&mut store, &error)),
-        }
+        let instance = instantiate(engine, plugin.pre(), &mut store)
+            .map_err(|error| StartError::Guest(end(&mut store, &error)))?;
+        let policy = indices
+            .load(&mut store, &instance)
+            .map_err(|error| StartError::Mismatch(format!("{error:#}")))?;
+        Ok(Self { store, policy, calls: 0 })
     }
 
     /// Makes one call with `view` lent to the host functions. After an error the instance must

@@ -106,7 +106,8 @@ impl WritePolicy {
             Some(instance) => Ok(instance),
             None => {
                 let name = Arc::clone(&self.name);
-                PolicyInstance::start(&self.engine, &self.plugin, name, self.binding.limits)
+                let limits = self.binding.limits;
+                Ok(PolicyInstance::start(&self.engine, &self.plugin, name, limits)?)
             }
         }
     }

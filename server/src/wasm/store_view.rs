@@ -22,13 +22,12 @@ pub trait StoreView {
 }
 
 /// Holds the view while a call runs. A store's data must be `'static` and the view is borrowed,
-/// so the borrow's lifetime is erased here and given back by [`ViewSlot::with`]; only
-/// [`ViewSlot::lend`] fills the slot, and what it returns empties it.
+/// so the borrow's lifetime is erased by [`ViewSlot::lend`] and given back by [`ViewSlot::get`].
 #[derive(Default)]
 pub(super) struct ViewSlot(Option<*mut (dyn StoreView + 'static)>);
 
-// SAFETY: the slot is filled only inside `WritePolicy::check`, which fills, calls and empties on
-// one thread; a store that moves between threads carries an empty slot.
+// SAFETY: the slot is filled for the length of one call only, which stays on its thread (see
+// `lend`); a store that moves between threads carries an empty slot.
 #[allow(unsafe_code, reason = "a raw pointer that is None whenever its owner can move")]
 unsafe impl Send for ViewSlot {}
 

@@ -93,13 +93,35 @@ fn tick(shared: &Shared, engine: &wasmtime::Engine) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+    use std::time::{Duration, Instant};
+
     use super::Ticker;
 
+    fn until(what: &str, condition: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !condition() {
+            assert!(Instant::now() < deadline, "{what} does not come");
+            std::thread::sleep(super::TICK);
+        }
+    }
+
     #[test]
-    fn dropping_the_ticker_ends_its_thread_whether_it_ticks_or_is_parked() {
+    fn the_ticker_parks_when_nothing_runs_and_a_call_wakes_it() {
         let ticker = Ticker::start(wasmtime::Engine::default()).expect("a thread starts");
+        let parked = || ticker.shared.parked.load(Ordering::SeqCst);
+        until("parking", parked);
         let running = ticker.running();
+        until("ticking", || !parked());
         drop(running);
+        until("parking again", parked);
+    }
+
+    #[test]
+    fn dropping_the_ticker_ends_its_thread() {
+        let ticker = Ticker::start(wasmtime::Engine::default()).expect("a thread starts");
+        let shared = std::sync::Arc::downgrade(&ticker.shared);
         drop(ticker);
+        assert!(shared.upgrade().is_none());
     }
 }

@@ -78,9 +78,10 @@ impl Full {
         Response { watch_id, revision, events, ..Response::default() }
     }
 
-    /// In pieces below `bytes_max`, or of one event where that alone is larger.
+    /// In pieces up to `bytes_max`, or of one event where that alone is larger. Only a single
+    /// revision is ever larger, so all pieces are of that one.
     pub(super) fn fragments(self, watch_id: i64, bytes_max: usize) -> Vec<Response> {
-        if self.bytes < bytes_max || self.events.len() < 2 {
+        if self.bytes <= bytes_max || self.events.len() < 2 {
             return vec![self.whole(watch_id)];
         }
         let mut pieces: Vec<Response> = Vec::new();
@@ -88,7 +89,7 @@ impl Full {
         for event in self.events {
             bytes += event.len() + FRAMING_BYTES;
             match pieces.last_mut() {
-                Some(piece) if bytes < bytes_max => piece.events.push(event),
+                Some(piece) if bytes <= bytes_max => piece.events.push(event),
                 _ => {
                     bytes = event.len() + FRAMING_BYTES;
                     let events = vec![event];

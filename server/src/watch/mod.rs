@@ -30,6 +30,8 @@ pub use message::{Create, Ended, NO_WATCHER, Response};
 pub use stream::WatchStream;
 
 #[cfg(test)]
+mod fixture_test;
+#[cfg(test)]
 mod model_test;
 #[cfg(test)]
 mod protocol_test;

@@ -129,10 +129,7 @@ impl WatchStream {
     }
 }
 
-async fn or_never<F: Future>(future: &mut Option<Pin<Box<F>>>) -> F::Output
-where
-    F: ?Sized,
-{
+async fn or_never<F: Future + ?Sized>(future: &mut Option<Pin<Box<F>>>) -> F::Output {
     match future {
         Some(future) => future.await,
         None => pending().await,

@@ -26,10 +26,10 @@ fn component(wit: &str, world: &str, module: Option<&str>) -> Vec<u8> {
         Some(text) => wat::parse_str(text).expect("the module parses"),
         None => wit_component::dummy_module(&resolve, world, ManglingAndAbi::Standard32),
     };
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
         .expect("the world is embedded");
-    let mut encoder = ComponentEncoder::default().module(&module).expect("a module of the world");
-    encoder.encode().expect("a component")
+    let mut encoder = ComponentEncoder::default();
+    encoder.module(&module).and_then(|encoder| encoder.encode()).expect("a component")
 }
 
 fn refusal(component: &[u8]) -> CompileError {

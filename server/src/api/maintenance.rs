@@ -1,0 +1,114 @@
+//! The Maintenance service: what an operator asks of one member.
+
+use std::pin::Pin;
+
+use futures::Stream;
+use portunus_proto::etcdserverpb::maintenance_server::Maintenance;
+use portunus_proto::etcdserverpb::{
+    AlarmRequest, AlarmResponse, DefragmentRequest, DefragmentResponse, DowngradeInfo,
+    DowngradeRequest, DowngradeResponse, HashKvRequest, HashKvResponse, HashRequest, HashResponse,
+    MoveLeaderRequest, MoveLeaderResponse, SnapshotRequest, SnapshotResponse, StatusRequest,
+    StatusResponse,
+};
+use tonic::{Request, Response, Status, async_trait};
+
+use super::answer::{Headed, write};
+use super::{status, version};
+use crate::decide;
+use crate::node::Node;
+
+/// Reported as the quota when there is none; etcd reports the flag, which is negative then.
+const NO_QUOTA: i64 = -1;
+
+/// Serves etcd's Maintenance service.
+pub struct MaintenanceService {
+    pub node: Node,
+}
+
+#[async_trait]
+impl Maintenance for MaintenanceService {
+    async fn alarm(
+        &self,
+        request: Request<AlarmRequest>,
+    ) -> Result<Response<AlarmResponse>, Status> {
+        write(&self.node, request, decide::Request::Alarm).await
+    }
+
+    async fn status(
+        &self,
+        _request: Request<StatusRequest>,
+    ) -> Result<Response<StatusResponse>, Status> {
+        let now = self.node.status();
+        let answer = StatusResponse {
+            header: None,
+            version: version::ETCD.to_owned(),
+            db_size: now.db_size_bytes,
+            leader: now.leader,
+            raft_index: now.raft_index,
+            raft_term: now.raft_term,
+            raft_applied_index: now.raft_applied_index,
+            errors: now.errors,
+            db_size_in_use: now.db_size_in_use_bytes,
+            is_learner: now.is_learner,
+            storage_version: version::ETCD_STORAGE.to_owned(),
+            db_size_quota: now.quota_bytes.unwrap_or(NO_QUOTA),
+            downgrade_info: Some(DowngradeInfo::default()),
+        };
+        Ok(Response::new(answer.headed(&self.node)))
+    }
+
+    /// The store compacts itself in the background, so there is nothing to do and nothing stops.
+    async fn defragment(
+        &self,
+        _request: Request<DefragmentRequest>,
+    ) -> Result<Response<DefragmentResponse>, Status> {
+        Ok(Response::new(DefragmentResponse { header: None }))
+    }
+
+    /// The hash of everything up to the current revision. etcd hashes its file here, which clients
+    /// can only compare between members that were never compacted differently.
+    async fn hash(&self, _request: Request<HashRequest>) -> Result<Response<HashResponse>, Status> {
+        let hashed = self.node.hash_kv(0).await.map_err(status::of)?;
+        Ok(Response::new(HashResponse { header: None, hash: hashed.hash }.headed(&self.node)))
+    }
+
+    async fn hash_kv(
+        &self,
+        request: Request<HashKvRequest>,
+    ) -> Result<Response<HashKvResponse>, Status> {
+        let hashed = self.node.hash_kv(request.into_inner().revision).await.map_err(status::of)?;
+        let answer = HashKvResponse {
+            header: None,
+            hash: hashed.hash,
+            compact_revision: hashed.compact_revision,
+            hash_revision: hashed.hash_revision,
+        };
+        Ok(Response::new(answer.headed(&self.node)))
+    }
+
+    type SnapshotStream =
+        Pin<Box<dyn Stream<Item = Result<SnapshotResponse, Status>> + Send + 'static>>;
+
+    async fn snapshot(
+        &self,
+        _request: Request<SnapshotRequest>,
+    ) -> Result<Response<Self::SnapshotStream>, Status> {
+        Err(status::not_offered("Maintenance.Snapshot"))
+    }
+
+    async fn move_leader(
+        &self,
+        request: Request<MoveLeaderRequest>,
+    ) -> Result<Response<MoveLeaderResponse>, Status> {
+        let target = request.into_inner().target_id;
+        self.node.move_leader(target).await.map_err(status::of_failure)?;
+        Ok(Response::new(MoveLeaderResponse { header: None }))
+    }
+
+    async fn downgrade(
+        &self,
+        _request: Request<DowngradeRequest>,
+    ) -> Result<Response<DowngradeResponse>, Status> {
+        Err(status::not_offered("Maintenance.Downgrade"))
+    }
+}

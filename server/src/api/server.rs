@@ -1,0 +1,226 @@
+//! The server on the client port: which services there are, how HTTP/2 is set, and how it begins
+//! and ends.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use portunus_proto::etcdserverpb::auth_server::AuthServer;
+use portunus_proto::etcdserverpb::cluster_server::ClusterServer;
+use portunus_proto::etcdserverpb::kv_server::KvServer;
+use portunus_proto::etcdserverpb::lease_server::LeaseServer;
+use portunus_proto::etcdserverpb::maintenance_server::MaintenanceServer;
+use portunus_proto::etcdserverpb::watch_server::WatchServer;
+use portunus_proto::portunus::v1::plugin_server::PluginServer;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_stream::wrappers::UnixListenerStream;
+use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::server::HealthReporter;
+
+use super::auth::AuthService;
+use super::authority::Mended;
+use super::cluster::ClusterService;
+use super::ending::{Ending, Stopping};
+use super::gate::Gate;
+use super::kv::KvService;
+use super::lease::LeaseService;
+use super::listen::{Listener, TCP_KEEPALIVE, paced};
+use super::maintenance::MaintenanceService;
+use super::plugin::PluginService;
+use super::reflection;
+use super::watch::WatchService;
+use crate::limits::{COMPONENT_BYTES_MAX, REQUEST_OVERHEAD_BYTES, SHUTDOWN_GRACE};
+use crate::node::Node;
+
+/// Bytes a client may send on one stream before it must wait: the largest request fits, so that
+/// none takes a round trip more.
+const STREAM_WINDOW_BYTES: u32 = 2 * 1024 * 1024;
+/// The same for all streams of a connection together.
+const CONNECTION_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
+/// Streams a client has given up that may still wait to be looked at. h2's own limit of 20 closes
+/// the connections of clients that cancel many watches or calls at once.
+const PENDING_RESETS_MAX: usize = 4096;
+
+/// What flags decide about the client port.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Calls that one connection may have under way (`--max-concurrent-streams`).
+    pub max_concurrent_streams: u32,
+    /// Silence after which a client is pinged (`--grpc-keepalive-interval`); `None` never.
+    pub keepalive_interval: Option<Duration>,
+    /// How long the answer to a ping may take (`--grpc-keepalive-timeout`).
+    pub keepalive_timeout: Duration,
+}
+
+impl Default for Options {
+    /// etcd's defaults.
+    fn default() -> Self {
+        Self {
+            max_concurrent_streams: u32::MAX,
+            keepalive_interval: Some(Duration::from_secs(2 * 60 * 60)),
+            keepalive_timeout: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Why serving ended before it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("the client port is lost: {0}")]
+    Transport(#[from] tonic::transport::Error),
+    #[error("a task of the client port failed: {0}")]
+    Task(#[from] tokio::task::JoinError),
+    #[error("reflection cannot be set up: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// All services over one node, ready to be served.
+pub struct Server {
+    options: Options,
+    routes: Routes,
+    health: HealthReporter,
+    stop: watch::Sender<bool>,
+}
+
+impl Server {
+    /// # Errors
+    /// The embedded descriptors are broken.
+    pub fn new(node: &Node, options: Options) -> Result<Self, ServeError> {
+        let (stop, stopping) = watch::channel(false);
+        let (health, health_server) = tonic_health::server::health_reporter();
+        let routes = add_services(node, &stopping).add_service(health_server);
+        let names = service_names();
+        let routes = routes
+            .add_service(reflection::newer(&names)?)
+            .add_service(reflection::older(&names)?)
+            .prepare();
+        Ok(Self { options, routes, health, stop })
+    }
+
+    /// Serves on all `listeners` until `shutdown`. Then no connection is accepted any more, open
+    /// streams end, and calls under way have [`SHUTDOWN_GRACE`] to come home.
+    ///
+    /// # Errors
+    /// A listener broke down.
+    pub async fn serve(
+        self,
+        listeners: Vec<Listener>,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), ServeError> {
+        let mut ports = JoinSet::new();
+        for listener in listeners {
+            ports.spawn(self.serve_one(listener));
+        }
+        tokio::select! {
+            ended = all_ended(&mut ports) => return ended,
+            () = shutdown => {}
+        }
+        self.health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+        self.stop.send_replace(true);
+        match tokio::time::timeout(SHUTDOWN_GRACE, all_ended(&mut ports)).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                tracing::warn!(grace = ?SHUTDOWN_GRACE, "cut off calls that did not end in time");
+                Ok(())
+            }
+        }
+    }
+
+    fn serve_one(
+        &self,
+        listener: Listener,
+    ) -> impl Future<Output = Result<(), tonic::transport::Error>> + Send + use<> {
+        let mut stopping = self.stop.subscribe();
+        let stopped = async move {
+            // A sender that is gone is a server that is gone.
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+        };
+        let router = self.transport().add_routes(self.routes.clone());
+        async move {
+            match listener {
+                Listener::Tcp(listener) => {
+                    let incoming = TcpIncoming::from(listener)
+                        .with_nodelay(Some(true))
+                        .with_keepalive(Some(TCP_KEEPALIVE))
+                        .then(paced)
+                        .map(|accepted| accepted.map(Mended::new));
+                    router.serve_with_incoming_shutdown(incoming, stopped).await
+                }
+                Listener::Unix(listener) => {
+                    let incoming = UnixListenerStream::new(listener)
+                        .then(paced)
+                        .map(|accepted| accepted.map(Mended::new));
+                    router.serve_with_incoming_shutdown(incoming, stopped).await
+                }
+            }
+        }
+    }
+
+    fn transport(&self) -> tonic::transport::Server {
+        tonic::transport::Server::builder()
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_concurrent_streams(self.options.max_concurrent_streams)
+            .http2_keepalive_interval(self.options.keepalive_interval)
+            .http2_keepalive_timeout(Some(self.options.keepalive_timeout))
+            .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS_MAX))
+    }
+}
+
+/// Waits for every port; the first that fails ends the wait.
+async fn all_ended(
+    ports: &mut JoinSet<Result<(), tonic::transport::Error>>,
+) -> Result<(), ServeError> {
+    while let Some(ended) = ports.join_next().await {
+        ended??;
+    }
+    Ok(())
+}
+
+fn add_services(node: &Node, stopping: &Stopping) -> Routes {
+    let leadership = node.leadership();
+    let ending = Ending::new(stopping.clone(), leadership.clone(), node.election_timeout());
+    let message_bytes = node.max_request_bytes() + REQUEST_OVERHEAD_BYTES;
+    let deploy_bytes = COMPONENT_BYTES_MAX + REQUEST_OVERHEAD_BYTES;
+    let node = || node.clone();
+
+    let kv = KvServer::new(KvService { node: node(), ending: ending.clone() })
+        .max_decoding_message_size(message_bytes);
+    let watch = WatchServer::new(WatchService { node: node(), ending: ending.clone() })
+        .max_decoding_message_size(message_bytes);
+    let lease = LeaseServer::new(LeaseService { node: node(), ending })
+        .max_decoding_message_size(message_bytes);
+    let cluster = ClusterServer::new(ClusterService { node: node() })
+        .max_decoding_message_size(message_bytes);
+    let maintenance = MaintenanceServer::new(MaintenanceService { node: node() })
+        .max_decoding_message_size(message_bytes);
+    let auth =
+        AuthServer::new(AuthService { node: node() }).max_decoding_message_size(message_bytes);
+    let plugin =
+        PluginServer::new(PluginService { node: node() }).max_decoding_message_size(deploy_bytes);
+
+    Routes::default()
+        .add_service(Gate::new(kv, leadership.clone()))
+        .add_service(Gate::new(watch, leadership.clone()))
+        .add_service(Gate::new(lease, leadership.clone()))
+        .add_service(Gate::new(cluster, leadership.clone()))
+        .add_service(Gate::new(maintenance, leadership.clone()))
+        .add_service(Gate::new(auth, leadership.clone()))
+        .add_service(Gate::new(plugin, leadership))
+}
+
+/// What reflection lists.
+fn service_names() -> [&'static str; 8] {
+    use portunus_proto::{etcdserverpb as etcd, portunus::v1};
+    [
+        etcd::kv_server::SERVICE_NAME,
+        etcd::watch_server::SERVICE_NAME,
+        etcd::lease_server::SERVICE_NAME,
+        etcd::cluster_server::SERVICE_NAME,
+        etcd::maintenance_server::SERVICE_NAME,
+        etcd::auth_server::SERVICE_NAME,
+        v1::plugin_server::SERVICE_NAME,
+        "grpc.health.v1.Health",
+    ]
+}

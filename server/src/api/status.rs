@@ -1,0 +1,161 @@
+//! The only place that knows gRPC codes and etcd's exact texts. Clients match on both, so a text
+//! changes only when etcd's does.
+
+use tonic::body::Body;
+use tonic::codegen::http::Response;
+use tonic::{Code, Status};
+
+use crate::decide::Refusal;
+use crate::node::{Error, Failure};
+use crate::watch::Ended;
+
+/// A node's error as clients know it.
+pub fn of(error: Error) -> Status {
+    match error {
+        Error::Refused(refusal) => of_refusal(&refusal),
+        Error::Failed(failure) => of_failure(failure),
+    }
+}
+
+fn of_refusal(refusal: &Refusal) -> Status {
+    match refusal_text(refusal) {
+        (code, Some(text)) => Status::new(code, text),
+        (code, None) => Status::new(code, format!("portunus: {refusal}")),
+    }
+}
+
+/// The code, and etcd's text where etcd has one. What etcd does not know says it for itself.
+fn refusal_text(refusal: &Refusal) -> (Code, Option<&'static str>) {
+    let (code, text) = match refusal {
+        Refusal::EmptyKey => (Code::InvalidArgument, "etcdserver: key is not provided"),
+        Refusal::KeyNotFound => (Code::InvalidArgument, "etcdserver: key not found"),
+        Refusal::ValueProvided => (Code::InvalidArgument, "etcdserver: value is provided"),
+        Refusal::LeaseProvided => (Code::InvalidArgument, "etcdserver: lease is provided"),
+        Refusal::TooManyOps => {
+            (Code::InvalidArgument, "etcdserver: too many operations in txn request")
+        }
+        Refusal::DuplicateKey => {
+            (Code::InvalidArgument, "etcdserver: duplicate key given in txn request")
+        }
+        Refusal::InvalidSortOption => (Code::InvalidArgument, "etcdserver: invalid sort option"),
+        Refusal::Compacted => {
+            (Code::OutOfRange, "etcdserver: mvcc: required revision has been compacted")
+        }
+        Refusal::FutureRevision => {
+            (Code::OutOfRange, "etcdserver: mvcc: required revision is a future revision")
+        }
+        Refusal::StreamSorted => {
+            (Code::Unimplemented, "RangeStream does not support custom sort orders")
+        }
+        Refusal::StreamFiltered => {
+            (Code::Unimplemented, "RangeStream does not support revision filters")
+        }
+        Refusal::LeaseNotFound => (Code::NotFound, "etcdserver: requested lease not found"),
+        Refusal::LeaseExists => (Code::FailedPrecondition, "etcdserver: lease already exists"),
+        Refusal::LeaseTtlTooLarge => (Code::OutOfRange, "etcdserver: too large lease TTL"),
+        Refusal::NoSpace => (Code::ResourceExhausted, "etcdserver: mvcc: database space exceeded"),
+        Refusal::Corrupt => (Code::DataLoss, "etcdserver: corrupt cluster"),
+        Refusal::NotApplied(_) => return (Code::Unavailable, None),
+        Refusal::Unreadable(_) => return (Code::Unknown, None),
+        Refusal::PolicyRefused { .. } | Refusal::ComponentBound { .. } => {
+            return (Code::FailedPrecondition, None);
+        }
+        Refusal::ComponentNotFound(_) | Refusal::BindingNotFound(_) => {
+            return (Code::NotFound, None);
+        }
+        Refusal::Conflict { .. } => return (Code::Aborted, None),
+        Refusal::ComponentTooLarge { .. }
+        | Refusal::BindingUnnamed
+        | Refusal::InvalidComponent(_) => {
+            return (Code::InvalidArgument, None);
+        }
+    };
+    (code, Some(text))
+}
+
+/// A failure of the node as clients know it.
+pub fn of_failure(failure: Failure) -> Status {
+    let (code, text) = failure_text(failure);
+    Status::new(code, text)
+}
+
+fn failure_text(failure: Failure) -> (Code, &'static str) {
+    match failure {
+        Failure::NoLeader => (Code::Unavailable, "etcdserver: no leader"),
+        Failure::NotLeader => (Code::FailedPrecondition, "etcdserver: not leader"),
+        Failure::TimedOut => (Code::Unavailable, "etcdserver: request timed out"),
+        Failure::TimedOutLeaderFailed => (
+            Code::Unavailable,
+            "etcdserver: request timed out, possibly due to previous leader failure",
+        ),
+        Failure::TimedOutConnectionLost => {
+            (Code::Unavailable, "etcdserver: request timed out, possibly due to connection lost")
+        }
+        Failure::TimedOutApplying => (
+            Code::Unavailable,
+            "etcdserver: request timed out, waiting for the applied index took too long",
+        ),
+        Failure::LeaderChanged => (Code::Unavailable, "etcdserver: leader changed"),
+        Failure::TooManyRequests => (Code::ResourceExhausted, "etcdserver: too many requests"),
+        Failure::Stopped => (Code::Unavailable, "etcdserver: server stopped"),
+        Failure::BadTransferee => (Code::FailedPrecondition, "etcdserver: bad leader transferee"),
+        Failure::Unreadable => (Code::Unknown, "portunus: the store of this member cannot be read"),
+    }
+}
+
+/// Why a watch stream cannot go on here. The client resumes it elsewhere from where it was.
+pub fn of_ended_watch(ended: &Ended) -> Status {
+    match ended {
+        Ended::Closed(_) => of_failure(Failure::Stopped),
+        Ended::History(_) => Status::unavailable(format!("portunus: {ended}")),
+    }
+}
+
+/// The request is above `--max-request-bytes`.
+pub fn request_too_large() -> Status {
+    Status::invalid_argument("etcdserver: request is too large")
+}
+
+/// The client's API version is not text.
+pub fn invalid_client_api_version() -> Status {
+    Status::invalid_argument("etcdserver: invalid client api version")
+}
+
+/// An RPC of etcd's surface that this server does not offer yet.
+pub fn not_offered(rpc: &'static str) -> Status {
+    Status::unimplemented(format!("portunus: {rpc} is not offered yet"))
+}
+
+/// A bug: the node answered another question than it was asked.
+pub fn answer_of_another_kind() -> Status {
+    Status::internal("portunus: the answer is of another kind than the request")
+}
+
+/// What tonic says of a message above the size limit, up to its numbers.
+const TONIC_TOO_LARGE: &str = "Error, decoded message length too large: found ";
+
+/// Replaces tonic's refusal of a message that is too large by that of grpc-go, which is what
+/// etcd's clients know. Everything else passes: an answer that went well has its status in the
+/// trailers, so this looks at refusals only.
+pub fn reword_transport_refusal(answer: Response<Body>) -> Response<Body> {
+    if !answer.headers().contains_key(Status::GRPC_STATUS) {
+        return answer;
+    }
+    let Some(status) = Status::from_header_map(answer.headers()) else { return answer };
+    match too_large_numbers(status.message()) {
+        Some((found, limit)) => Status::resource_exhausted(format!(
+            "grpc: received message larger than max ({found} vs. {limit})"
+        ))
+        .into_http(),
+        None => answer,
+    }
+}
+
+fn too_large_numbers(message: &str) -> Option<(&str, &str)> {
+    let numbers = message.strip_prefix(TONIC_TOO_LARGE)?.strip_suffix(" bytes")?;
+    numbers.split_once(" bytes, the limit is: ")
+}
+
+#[cfg(test)]
+#[path = "status_test.rs"]
+mod tests;

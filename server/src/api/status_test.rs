@@ -1,0 +1,171 @@
+//! Every refusal and failure, with the code and the text that etcd's clients match on.
+
+use tonic::Code;
+
+use super::{of_ended_watch, of_failure, of_refusal};
+use crate::decide::Refusal;
+use crate::node::Failure;
+use crate::watch::Ended;
+
+fn refusals() -> Vec<(Refusal, Code, &'static str)> {
+    use Code::*;
+    use Refusal::*;
+    vec![
+        (EmptyKey, InvalidArgument, "etcdserver: key is not provided"),
+        (KeyNotFound, InvalidArgument, "etcdserver: key not found"),
+        (ValueProvided, InvalidArgument, "etcdserver: value is provided"),
+        (LeaseProvided, InvalidArgument, "etcdserver: lease is provided"),
+        (TooManyOps, InvalidArgument, "etcdserver: too many operations in txn request"),
+        (DuplicateKey, InvalidArgument, "etcdserver: duplicate key given in txn request"),
+        (InvalidSortOption, InvalidArgument, "etcdserver: invalid sort option"),
+        (Compacted, OutOfRange, "etcdserver: mvcc: required revision has been compacted"),
+        (FutureRevision, OutOfRange, "etcdserver: mvcc: required revision is a future revision"),
+        (StreamSorted, Unimplemented, "RangeStream does not support custom sort orders"),
+        (StreamFiltered, Unimplemented, "RangeStream does not support revision filters"),
+        (LeaseNotFound, NotFound, "etcdserver: requested lease not found"),
+        (LeaseExists, FailedPrecondition, "etcdserver: lease already exists"),
+        (LeaseTtlTooLarge, OutOfRange, "etcdserver: too large lease TTL"),
+        (NoSpace, ResourceExhausted, "etcdserver: mvcc: database space exceeded"),
+        (Corrupt, DataLoss, "etcdserver: corrupt cluster"),
+        (NotApplied(7), Unavailable, "portunus: revision 7 is not applied yet"),
+        (Unreadable("bad sector".into()), Unknown, "portunus: bad sector"),
+        (
+            PolicyRefused { binding: "quota".into(), reason: "too many".into() },
+            FailedPrecondition,
+            "portunus: refused by quota: too many",
+        ),
+        (
+            Conflict { binding: "quota".into() },
+            Aborted,
+            "portunus: conflict: other writes kept changing what quota reads; try again",
+        ),
+        (
+            InvalidComponent("no export".into()),
+            InvalidArgument,
+            "portunus: not a plugin: no export",
+        ),
+        (
+            ComponentNotFound("0a".into()),
+            NotFound,
+            "portunus: component 0a is not stored: deploy it first",
+        ),
+        (
+            ComponentBound { digest: "0a".into(), binding: "quota".into() },
+            FailedPrecondition,
+            "portunus: component 0a is bound as quota: unbind it first",
+        ),
+        (
+            ComponentTooLarge { bytes: 9, max: 4 },
+            InvalidArgument,
+            "portunus: component of 9 bytes is larger than 4",
+        ),
+        (BindingNotFound("quota".into()), NotFound, "portunus: binding quota not found"),
+        (BindingUnnamed, InvalidArgument, "portunus: a binding needs a name"),
+    ]
+}
+
+/// The number of variants; a new one does not compile until it has a place, and its place must be
+/// in the table above.
+const REFUSALS: usize = 26;
+
+fn place(refusal: &Refusal) -> usize {
+    match refusal {
+        Refusal::EmptyKey => 0,
+        Refusal::KeyNotFound => 1,
+        Refusal::ValueProvided => 2,
+        Refusal::LeaseProvided => 3,
+        Refusal::TooManyOps => 4,
+        Refusal::DuplicateKey => 5,
+        Refusal::InvalidSortOption => 6,
+        Refusal::Compacted => 7,
+        Refusal::FutureRevision => 8,
+        Refusal::StreamSorted => 9,
+        Refusal::StreamFiltered => 10,
+        Refusal::LeaseNotFound => 11,
+        Refusal::LeaseExists => 12,
+        Refusal::LeaseTtlTooLarge => 13,
+        Refusal::NoSpace => 14,
+        Refusal::Corrupt => 15,
+        Refusal::NotApplied(_) => 16,
+        Refusal::Unreadable(_) => 17,
+        Refusal::PolicyRefused { .. } => 18,
+        Refusal::ComponentNotFound(_) => 19,
+        Refusal::ComponentBound { .. } => 20,
+        Refusal::ComponentTooLarge { .. } => 21,
+        Refusal::BindingNotFound(_) => 22,
+        Refusal::BindingUnnamed => 23,
+        Refusal::Conflict { .. } => 24,
+        Refusal::InvalidComponent(_) => 25,
+    }
+}
+
+#[test]
+fn every_refusal_has_its_code_and_text() {
+    let mut seen = [false; REFUSALS];
+    for (refusal, code, text) in refusals() {
+        seen[place(&refusal)] = true;
+        let status = of_refusal(&refusal);
+        assert_eq!((status.code(), status.message()), (code, text), "{refusal:?}");
+    }
+    assert_eq!(seen, [true; REFUSALS], "a refusal is missing from the table");
+}
+
+const FAILURES: [(Failure, Code, &str); 11] = [
+    (Failure::NoLeader, Code::Unavailable, "etcdserver: no leader"),
+    (Failure::NotLeader, Code::FailedPrecondition, "etcdserver: not leader"),
+    (Failure::TimedOut, Code::Unavailable, "etcdserver: request timed out"),
+    (
+        Failure::TimedOutLeaderFailed,
+        Code::Unavailable,
+        "etcdserver: request timed out, possibly due to previous leader failure",
+    ),
+    (
+        Failure::TimedOutConnectionLost,
+        Code::Unavailable,
+        "etcdserver: request timed out, possibly due to connection lost",
+    ),
+    (
+        Failure::TimedOutApplying,
+        Code::Unavailable,
+        "etcdserver: request timed out, waiting for the applied index took too long",
+    ),
+    (Failure::LeaderChanged, Code::Unavailable, "etcdserver: leader changed"),
+    (Failure::TooManyRequests, Code::ResourceExhausted, "etcdserver: too many requests"),
+    (Failure::Stopped, Code::Unavailable, "etcdserver: server stopped"),
+    (Failure::BadTransferee, Code::FailedPrecondition, "etcdserver: bad leader transferee"),
+    (Failure::Unreadable, Code::Unknown, "portunus: the store of this member cannot be read"),
+];
+
+fn failure_place(failure: Failure) -> usize {
+    match failure {
+        Failure::NoLeader => 0,
+        Failure::NotLeader => 1,
+        Failure::TimedOut => 2,
+        Failure::TimedOutLeaderFailed => 3,
+        Failure::TimedOutConnectionLost => 4,
+        Failure::TimedOutApplying => 5,
+        Failure::LeaderChanged => 6,
+        Failure::TooManyRequests => 7,
+        Failure::Stopped => 8,
+        Failure::BadTransferee => 9,
+        Failure::Unreadable => 10,
+    }
+}
+
+#[test]
+fn every_failure_has_its_code_and_text() {
+    let mut seen = [false; FAILURES.len()];
+    for (failure, code, text) in FAILURES {
+        seen[failure_place(failure)] = true;
+        let status = of_failure(failure);
+        assert_eq!((status.code(), status.message()), (code, text), "{failure:?}");
+    }
+    assert_eq!(seen, [true; FAILURES.len()], "a failure is missing from the table");
+}
+
+#[test]
+fn a_watch_that_ends_here_can_go_on_elsewhere() {
+    for ended in [Ended::Closed("closing".into()), Ended::History("bad sector".into())] {
+        assert_eq!(of_ended_watch(&ended).code(), Code::Unavailable, "{ended:?}");
+    }
+}

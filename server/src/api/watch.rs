@@ -1,0 +1,115 @@
+//! The Watch service: one session of the hub for each stream. What a watch does is the hub's
+//! affair; here requests and answers change their form.
+
+use std::pin::Pin;
+
+use futures::{Stream, StreamExt, stream};
+use portunus_proto::etcdserverpb::watch_create_request::FilterType;
+use portunus_proto::etcdserverpb::watch_request::RequestUnion;
+use portunus_proto::etcdserverpb::watch_server::Watch;
+use portunus_proto::etcdserverpb::{
+    ResponseHeader, WatchCreateRequest, WatchRequest, WatchResponse,
+};
+use tonic::{Request, Response, Status, Streaming, async_trait};
+
+use super::ending::Ending;
+use super::status;
+use crate::node::Node;
+use crate::watch::{self, WatchStream};
+
+/// Serves etcd's Watch service.
+pub struct WatchService {
+    pub node: Node,
+    pub ending: Ending,
+}
+
+type Answers = Pin<Box<dyn Stream<Item = Result<WatchResponse, Status>> + Send>>;
+
+#[async_trait]
+impl Watch for WatchService {
+    type WatchStream = Answers;
+
+    async fn watch(
+        &self,
+        request: Request<Streaming<WatchRequest>>,
+    ) -> Result<Response<Answers>, Status> {
+        let end = self.ending.of(request.metadata());
+        let conversation = Conversation {
+            node: self.node.clone(),
+            session: self.node.watch_hub().open(),
+            requests: request.into_inner(),
+            open: true,
+        };
+        let answers = stream::unfold(conversation, |mut conversation| async move {
+            let answer = conversation.next_answer().await?;
+            Some((answer, conversation))
+        });
+        Ok(Response::new(Box::pin(end.cut(answers))))
+    }
+}
+
+/// One watch stream.
+struct Conversation {
+    node: Node,
+    session: WatchStream,
+    requests: Streaming<WatchRequest>,
+    /// The client may still ask. When it has said that it will not, its watches go on.
+    open: bool,
+}
+
+impl Conversation {
+    /// `None` when the client is gone.
+    async fn next_answer(&mut self) -> Option<Result<WatchResponse, Status>> {
+        loop {
+            tokio::select! {
+                asked = self.requests.next(), if self.open => match asked {
+                    Some(Ok(request)) => self.take(request),
+                    Some(Err(_)) => return None,
+                    None => self.open = false,
+                },
+                answer = self.session.next() => return Some(match answer {
+                    Ok(answer) => Ok(wire_answer(answer, self.node.header())),
+                    Err(ended) => Err(status::of_ended_watch(&ended)),
+                }),
+            }
+        }
+    }
+
+    /// A request without content is passed over, as etcd does: it must not end other watches.
+    fn take(&mut self, request: WatchRequest) {
+        match request.request_union {
+            Some(RequestUnion::CreateRequest(create)) => self.session.create(asked_watch(create)),
+            Some(RequestUnion::CancelRequest(cancel)) => self.session.cancel(cancel.watch_id),
+            Some(RequestUnion::ProgressRequest(_)) => self.session.request_progress(),
+            None => {}
+        }
+    }
+}
+
+fn asked_watch(create: WatchCreateRequest) -> watch::Create {
+    let has = |filter: FilterType| create.filters.contains(&i32::from(filter));
+    watch::Create {
+        no_put: has(FilterType::Noput),
+        no_delete: has(FilterType::Nodelete),
+        key: create.key,
+        range_end: create.range_end,
+        start_revision: create.start_revision,
+        watch_id: create.watch_id,
+        progress_notify: create.progress_notify,
+        prev_kv: create.prev_kv,
+        fragment: create.fragment,
+    }
+}
+
+fn wire_answer(answer: watch::Response, own: ResponseHeader) -> WatchResponse {
+    WatchResponse {
+        header: Some(ResponseHeader { revision: answer.revision, ..own }),
+        watch_id: answer.watch_id,
+        created: answer.created,
+        canceled: answer.canceled,
+        compact_revision: answer.compact_revision,
+        cancel_reason: answer.cancel_reason.into_owned(),
+        fragment: answer.fragment,
+        events: answer.events,
+    }
+}

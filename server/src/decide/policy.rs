@@ -1,0 +1,96 @@
+//! What plugins need of a decision: the writes a request resolves to on a given head, and a place
+//! for further writes in the same transaction.
+
+use bytes::Bytes;
+use portunus_proto::etcdserverpb as pb;
+
+use super::writer::Writer;
+use super::{Cx, Draft, Refusal, Reply, Request, decide};
+use crate::effect::{Author, Effect};
+use crate::machine::{Change, State};
+use crate::types::{KeyRange, LeaseId};
+use crate::view::ReadSet;
+
+/// A write that a policy adds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// Who the writes that follow come from.
+    By(Author),
+    Put {
+        key: Bytes,
+        value: Bytes,
+        lease: LeaseId,
+    },
+    Delete {
+        key: Bytes,
+    },
+}
+
+/// A request as it would come out.
+pub struct Resolved {
+    /// Every put and delete with the item it takes the place of, in order: the branches taken,
+    /// nested ones included.
+    pub changes: Vec<Change>,
+    pub reply: Reply,
+    /// What the outcome depends on.
+    pub reads: ReadSet,
+    /// The head with the request's own writes.
+    pub after: State,
+}
+
+/// Decides `request` on a copy of `head`. While [`Resolved::reads`] is valid on a newer head, the
+/// request resolves to the same writes there, at another revision.
+pub fn resolve(head: &State, request: &Request, cx: &Cx<'_>) -> Result<Resolved, Refusal> {
+    let mut after = head.clone();
+    let mut draft = Draft::recording(head);
+    let reply = decide(&mut after, request, &[], cx, &mut draft)?;
+    let reads = draft.reads.unwrap_or_default();
+    Ok(Resolved { changes: draft.changes, reply, reads, after })
+}
+
+/// Refuses added writes that could not be made.
+pub(super) fn check(added: &[Write], writer: &mut Writer<'_>) -> Result<(), Refusal> {
+    for write in added {
+        match write {
+            Write::Put { key, .. } | Write::Delete { key } if key.is_empty() => {
+                return Err(Refusal::EmptyKey);
+            }
+            Write::Put { lease, .. } => writer.check_lease(*lease)?,
+            Write::Delete { .. } | Write::By(_) => {}
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn write(added: &[Write], writer: &mut Writer<'_>) {
+    for write in added {
+        match write {
+            Write::By(author) => writer.emit(Effect::By(author.clone())),
+            Write::Put { key, value, lease } => drop(writer.put(key, value, *lease).is_some()),
+            Write::Delete { key } => drop(writer.delete(&KeyRange::single(key.clone()))),
+        }
+    }
+}
+
+impl Reply {
+    /// A reply whose transaction got further writes names their revision.
+    pub(super) fn set_revision(&mut self, now: i64) {
+        let header: &mut Option<pb::ResponseHeader> = match self {
+            Reply::Put(reply) => &mut reply.header,
+            Reply::DeleteRange(reply) => &mut reply.header,
+            Reply::Txn(reply) => &mut reply.header,
+            Reply::Compact(reply) => &mut reply.header,
+            Reply::LeaseGrant(reply) => &mut reply.header,
+            Reply::LeaseRevoke(reply) => &mut reply.header,
+            Reply::Alarm(reply) => &mut reply.header,
+            Reply::LeaseExpire(_) => return,
+            Reply::Done { revision } => {
+                *revision = now;
+                return;
+            }
+        };
+        if let Some(header) = header {
+            header.revision = now;
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Why a decision is no. The texts name the reason for logs; what a client is told is the
+//! business of whoever speaks its protocol.
+
+/// A correct answer that the client dislikes. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("key is not provided")]
+    EmptyKey,
+    /// `ignore_value` or `ignore_lease` without a key to take them from, or an empty operation.
+    #[error("key not found")]
+    KeyNotFound,
+    #[error("value is provided")]
+    ValueProvided,
+    #[error("lease is provided")]
+    LeaseProvided,
+    #[error("too many operations in txn request")]
+    TooManyOps,
+    #[error("duplicate key given in txn request")]
+    DuplicateKey,
+    #[error("invalid sort option")]
+    InvalidSortOption,
+    #[error("required revision has been compacted")]
+    Compacted,
+    #[error("required revision is a future revision")]
+    FutureRevision,
+    #[error("range stream does not support custom sort orders")]
+    StreamSorted,
+    #[error("range stream does not support revision filters")]
+    StreamFiltered,
+    #[error("requested lease not found")]
+    LeaseNotFound,
+    #[error("lease already exists")]
+    LeaseExists,
+    #[error("too large lease TTL")]
+    LeaseTtlTooLarge,
+    /// The quota is reached, the disk nearly full, or the alarm about it is raised.
+    #[error("database space exceeded")]
+    NoSpace,
+    /// The alarm about it is raised.
+    #[error("corrupt cluster")]
+    Corrupt,
+    /// A revision that is sequenced but not applied: decide again once it is. Not for clients.
+    #[error("revision {0} is not applied yet")]
+    NotApplied(i64),
+    /// The record of an older revision could not be read; a failure of this member's disk.
+    #[error("{0}")]
+    Unreadable(String),
+    #[error("refused by {binding}: {reason}")]
+    PolicyRefused { binding: String, reason: String },
+    /// Its plugins were overtaken by other writes again and again.
+    #[error("conflict: other writes kept changing what {binding} reads; try again")]
+    Conflict { binding: String },
+    #[error("not a plugin: {0}")]
+    InvalidComponent(String),
+    #[error("component {0} is not stored: deploy it first")]
+    ComponentNotFound(String),
+    #[error("component {digest} is bound as {binding}: unbind it first")]
+    ComponentBound { digest: String, binding: String },
+    #[error("component of {bytes} bytes is larger than {max}")]
+    ComponentTooLarge { bytes: usize, max: usize },
+    #[error("binding {0} not found")]
+    BindingNotFound(String),
+    #[error("a binding needs a name")]
+    BindingUnnamed,
+}

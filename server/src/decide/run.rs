@@ -1,0 +1,60 @@
+//! The one way in: checks that need no state, then space and alarms, then the decision itself.
+
+use super::writer::Writer;
+use super::{Cx, Draft, Refusal, Reply, Request, Write};
+use super::{alarm, compact, kv, lease, policy, quota, registry, txn};
+use crate::machine::State;
+
+/// Checks that need nothing but the request, so that they can be made before it is queued.
+pub fn check(request: &Request, max_txn_ops: usize) -> Result<(), Refusal> {
+    match request {
+        Request::Put(put) => kv::check_put(put),
+        Request::DeleteRange(delete) => kv::check_delete(delete),
+        Request::Txn(txn) => txn::check(txn, max_txn_ops),
+        Request::StoreComponent(component) => registry::check_component(component),
+        Request::Bind(binding) => registry::check_binding(binding),
+        _ => Ok(()),
+    }
+}
+
+/// Decides `request` on `head`: the head takes the effects, `draft` gets them, and the answer says
+/// what came of it. `added` are writes that policies put into the same transaction, after the
+/// request's own. On a refusal head and draft are as before.
+pub fn decide(
+    head: &mut State,
+    request: &Request,
+    added: &[Write],
+    cx: &Cx<'_>,
+    draft: &mut Draft,
+) -> Result<Reply, Refusal> {
+    check(request, cx.max_txn_ops)?;
+    quota::check(head, request, cx)?;
+    let mut writer = Writer::new(head, draft);
+    policy::check(added, &mut writer)?;
+    let mut reply = match request {
+        Request::Put(put) => Reply::Put(kv::put(&mut writer, put)?),
+        Request::DeleteRange(delete) => Reply::DeleteRange(kv::delete_range(&mut writer, delete)),
+        Request::Txn(request) => Reply::Txn(txn::run(&mut writer, request, cx.past)?),
+        Request::Compact(request) => Reply::Compact(compact::compact(&mut writer, request)?),
+        Request::LeaseGrant(request) => {
+            Reply::LeaseGrant(lease::grant(&mut writer, request, cx.lease_ttl_min)?)
+        }
+        Request::LeaseRevoke(request) => Reply::LeaseRevoke(lease::revoke(&mut writer, request)?),
+        Request::LeaseCheckpoint { id, remaining } => {
+            lease::checkpoint(&mut writer, *id, *remaining)
+        }
+        Request::LeaseExpire(ids) => Reply::LeaseExpire(lease::expire(&mut writer, ids)),
+        Request::Alarm(request) => Reply::Alarm(alarm::alarm(&mut writer, request)),
+        Request::StoreComponent(component) => registry::store(&mut writer, component),
+        Request::DropComponent { digest } => registry::drop_component(&mut writer, digest)?,
+        Request::Bind(binding) => registry::bind(&mut writer, binding)?,
+        Request::Unbind { name } => registry::unbind(&mut writer, name)?,
+        Request::Publish(own) => registry::publish(&mut writer, own),
+        Request::RaiseFeatureLevel(level) => registry::raise_level(&mut writer, *level),
+    };
+    if !added.is_empty() {
+        policy::write(added, &mut writer);
+        reply.set_revision(writer.head.revision);
+    }
+    Ok(reply)
+}

@@ -1,0 +1,42 @@
+//! Questions that another member hands over, believing that this one leads. They are asked here
+//! once and never handed on: a member that does not lead says so, and nothing was executed.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use super::answer::{Bounce, Delivery};
+use super::error::Failure;
+use super::handle::Node;
+use super::wire;
+use crate::raft::PeerHandler;
+
+/// What this member does for its peers. Filled once the node exists.
+#[derive(Clone, Default)]
+pub struct Door(pub Arc<OnceLock<Node>>);
+
+impl PeerHandler for Door {
+    fn forward(&self, request: Bytes) -> BoxFuture<'static, Bytes> {
+        let node = self.0.get().cloned();
+        async move { wire::encode_delivery(&answer(node, request).await) }.boxed()
+    }
+}
+
+async fn answer(node: Option<Node>, request: Bytes) -> Delivery {
+    let ask = match wire::decode_ask(request) {
+        Ok(ask) => ask,
+        Err(error) => {
+            tracing::error!(%error, "a peer's question cannot be read");
+            return Err(Bounce::Unknown(Failure::TimedOut));
+        }
+    };
+    let Some(node) = node else {
+        return Err(Bounce::NotExecuted(Box::new(ask), Failure::NotLeader));
+    };
+    // The asking member has a deadline of its own; this one only keeps the task from staying.
+    let timeout = node.shared.options.request_timeout();
+    let asked = tokio::time::timeout(timeout, node.ask_here(ask)).await;
+    asked.unwrap_or(Err(Bounce::Unknown(Failure::TimedOut)))
+}

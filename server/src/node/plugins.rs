@@ -1,0 +1,57 @@
+//! Deploying plugins: checked here, then stored and bound by decisions like any other.
+
+use bytes::Bytes;
+
+use super::error::{Error, Failure};
+use super::handle::Node;
+use crate::decide::{Refusal, Request};
+use crate::effect::{Binding, Component, FailurePolicy};
+
+/// What is to be deployed.
+#[derive(Clone, Debug)]
+pub struct Deployment {
+    pub name: String,
+    pub component: Bytes,
+    pub prefix: Bytes,
+    pub config: Bytes,
+    pub on_failure: FailurePolicy,
+}
+
+/// A component under its digest, SHA-256.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deployed {
+    pub revision: i64,
+    pub digest: Bytes,
+}
+
+impl Node {
+    /// Compiles the component to see that it is a plugin, stores it, and binds it.
+    pub async fn deploy(&self, deployment: Deployment) -> Result<Deployed, Error> {
+        let Deployment { name, component, prefix, config, on_failure } = deployment;
+        let (shared, bytes) = (self.shared.clone(), component.clone());
+        let inspected = tokio::task::spawn_blocking(move || shared.policies.inspect(&bytes)).await;
+        let digest = match inspected {
+            Ok(Ok(digest)) => digest,
+            Ok(Err(why)) => return Err(Refusal::InvalidComponent(why).into()),
+            Err(_) => return Err(Failure::Stopped.into()),
+        };
+        let stored = Component { digest: digest.clone(), bytes: component };
+        self.write(Request::StoreComponent(stored)).await?;
+        let binding = Binding { name, digest: digest.clone(), prefix, config, on_failure };
+        self.write(Request::Bind(binding)).await?;
+        Ok(Deployed { revision: self.header().revision, digest })
+    }
+
+    /// Ends a binding. Its component stays known, so that it can be bound again.
+    pub async fn remove_binding(&self, name: String) -> Result<i64, Error> {
+        self.write(Request::Unbind { name }).await?;
+        Ok(self.header().revision)
+    }
+
+    /// The bindings, by name, as the cluster knows them now.
+    pub async fn bindings(&self) -> Result<Vec<Binding>, Error> {
+        self.linearizable().await?;
+        let applied = self.shared.applied.load();
+        Ok(applied.state.registry().bindings.values().cloned().collect())
+    }
+}

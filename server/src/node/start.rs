@@ -1,0 +1,289 @@
+//! Bringing a member up from its disk: the store first, then what the log holds beyond it, then
+//! raft on top, then the threads and tasks that do the work.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, watch};
+
+use super::applied::{Applied, Version};
+use super::applier::Applier;
+use super::confirm::{Confirm, Rounds};
+use super::duties::{self, AutoCompaction};
+use super::forward::Door;
+use super::handle::Node;
+use super::lane::Lane;
+use super::past::{self, StoreRecords, WatchPast};
+use super::pipeline::Pipeline;
+use super::policies::Policies;
+use super::position;
+use super::reaper::Reaper;
+use super::sequencer::{Sequencer, Submission};
+use super::shared::{Identity, Options, Shared};
+use super::sole_voter::SoleVoter;
+use super::space::Space;
+use crate::clock::Clock;
+use crate::effect::Attributes;
+use crate::limits::REQUESTS_QUEUED_MAX;
+use crate::machine::{self, State, What};
+use crate::mvcc::History;
+use crate::raft::{self, Group, LogId, LogStore, Peer, StoredMembership};
+use crate::storage::{self, Store};
+use crate::types::{MemberId, Revision};
+use crate::wal;
+use crate::watch::{self as watch_hub, Hub};
+
+/// Everything a member needs to start.
+pub struct Parts {
+    pub identity: Identity,
+    pub options: Options,
+    pub data_dir: PathBuf,
+    pub clock: Clock,
+    pub heartbeat: Duration,
+    /// What this member publishes of itself.
+    pub attributes: Attributes,
+    /// Where peers reach this member, bound already.
+    pub peer_listeners: Vec<std::net::TcpListener>,
+    /// The members a new cluster begins with, this one among them.
+    pub first_members: Vec<(MemberId, Peer)>,
+    pub no_fsync: bool,
+    /// Log entries kept for members that lag.
+    pub catchup_entries: u64,
+    pub progress_interval: Duration,
+    pub auto_compaction: Option<AutoCompaction>,
+}
+
+/// Why a member does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(
+        "data directory {path}: {why}: name one that this user can create and write with --data-dir"
+    )]
+    DataDir { path: String, why: String },
+    #[error(transparent)]
+    Store(#[from] storage::Error),
+    #[error(transparent)]
+    Log(#[from] wal::OpenError),
+    #[error(transparent)]
+    Contents(#[from] machine::LoadError),
+    #[error(transparent)]
+    Position(#[from] position::DamagedPosition),
+    #[error(
+        "the store had to be set aside and the log reaches back only to entry {first}: this \
+         member cannot be brought back by itself; remove it from the cluster and add it anew, or \
+         restore a backup"
+    )]
+    Unrestorable { first: u64 },
+    #[error(
+        "the write-ahead log in {path} is gone, and the store beside it is not: put the log back, \
+         or remove this member from the cluster, delete its data directory and add it as a new \
+         member; the only member of a cluster is restored from a backup"
+    )]
+    LogGone { path: String },
+    #[error(transparent)]
+    Raft(#[from] raft::StartError),
+    #[error("cannot start a thread: {0}")]
+    Thread(String),
+}
+
+/// What the disk holds.
+struct Recovered {
+    store: Store,
+    state: State,
+    history: History,
+    applied: Option<LogId>,
+    membership: StoredMembership,
+}
+
+/// Opens the data directory and starts the member. Returns once raft runs; whether there is a
+/// leader yet is another question.
+pub async fn start(mut parts: Parts) -> Result<Node, StartError> {
+    let built = build(&mut parts).await?;
+    let node = built.node.clone();
+    launch(built, &parts);
+    Ok(node)
+}
+
+/// A member whose raft runs, but not yet its own threads and tasks.
+pub(super) struct Built {
+    pub node: Node,
+    pub submissions: mpsc::Receiver<Submission>,
+    pub rounds: Rounds,
+}
+
+pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
+    prepare_dir(&parts.data_dir)?;
+    let space = Arc::new(Space::new(&parts.data_dir));
+    let sole_voter = Arc::new(SoleVoter::default());
+    let log = open_log(parts, sole_voter.clone())?;
+    let dir = parts.data_dir.join("store");
+    let recovered = tokio::task::spawn_blocking(move || recover(&dir))
+        .await
+        .expect("recovery does not panic")?;
+    // Its votes went with it: it could elect a leader that lacks what it has acknowledged.
+    if log.is_new() && recovered.applied.is_some() {
+        return Err(StartError::LogGone { path: parts.data_dir.join("wal").display().to_string() });
+    }
+    if let Some(first) = log
+        .first_index()
+        .filter(|first| recovered.applied.map_or(0, |applied| applied.index) + 1 < *first)
+    {
+        return Err(StartError::Unrestorable { first });
+    }
+    let Recovered { store, state, history, applied, membership } = recovered;
+    let (queue, submissions) = mpsc::channel(REQUESTS_QUEUED_MAX);
+    let (confirm, rounds) = Confirm::new();
+    let index = applied.map_or(0, |applied| applied.index);
+    let term = applied.map_or(0, |applied| applied.leader_id.term);
+    let store = Arc::new(store);
+    let (revision, compacted) = (state.revision, state.compacted);
+    let head = ArcSwap::from_pointee(state.clone());
+    let applied_state = Arc::new(Applied::new(Version { state, index, term }));
+    let history = Arc::new(ArcSwap::from_pointee(history));
+    let past = WatchPast {
+        store: store.clone(),
+        applied: applied_state.clone(),
+        history: history.clone(),
+    };
+    let hub = Hub::new(revision, compacted, Arc::new(past), hub_options(parts));
+    let shared = Arc::new(Shared {
+        identity: parts.identity,
+        options: parts.options.clone(),
+        clock: parts.clock.clone(),
+        attributes: parts.attributes.clone(),
+        head,
+        applied: applied_state,
+        history,
+        records: StoreRecords(store.clone()),
+        store,
+        written_behind: Mutex::new(index),
+        forgotten: watch::Sender::new(0),
+        hub: Arc::new(hub),
+        pipeline: Pipeline::default(),
+        confirm,
+        lane: Lane::default(),
+        policies: Policies::default(),
+        reaper: Reaper::start().map_err(|error| StartError::Thread(error.to_string()))?,
+        space,
+        queue,
+        sole_voter,
+        group: OnceLock::new(),
+        reign: ArcSwap::from_pointee(None),
+    });
+    let node = Node { shared: shared.clone() };
+    let (door, applier) = (Door::default(), Applier::new(shared.clone(), applied, membership));
+    let options = group_options(parts);
+    let group = Group::start(options, log, Box::new(applier), Arc::new(door.clone())).await?;
+    // A member that has a log takes no notice.
+    group.initialize(first_members(parts)).await?;
+    assert!(shared.group.set(group).is_ok(), "a node is started once");
+    // From now on peers may ask.
+    assert!(door.0.set(node.clone()).is_ok(), "a node is started once");
+    Ok(Built { node, submissions, rounds })
+}
+
+fn prepare_dir(dir: &Path) -> Result<(), StartError> {
+    let fail = |why: std::io::Error| StartError::DataDir {
+        path: dir.display().to_string(),
+        why: why.to_string(),
+    };
+    std::fs::create_dir_all(dir).map_err(fail)?;
+    let probe = dir.join(".writable");
+    std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)).map_err(fail)
+}
+
+fn open_log(parts: &Parts, sole_voter: Arc<SoleVoter>) -> Result<LogStore, StartError> {
+    let options = wal::Options {
+        no_fsync: parts.no_fsync,
+        clock: parts.clock.clone(),
+        ..wal::Options::default()
+    };
+    let identity =
+        wal::Identity { cluster: parts.identity.cluster.0, member: parts.identity.member.0 };
+    // From the moment a membership is in the log, others may vote by it.
+    let on_membership = Box::new(move |index| sole_voter.appended(index));
+    Ok(LogStore::open(&parts.data_dir.join("wal"), identity, options, on_membership)?)
+}
+
+/// Opens the store and rebuilds the state from it. A damaged store is set aside and begun anew:
+/// the log may hold everything.
+fn recover(dir: &Path) -> Result<Recovered, StartError> {
+    match read_store(dir) {
+        Err(StartError::Store(error)) if error.is_damage() => set_aside(dir, &error),
+        Err(StartError::Position(error)) => set_aside(dir, &error),
+        Err(StartError::Contents(error)) => set_aside(dir, &error),
+        other => other,
+    }
+}
+
+fn set_aside(dir: &Path, why: &dyn std::error::Error) -> Result<Recovered, StartError> {
+    tracing::error!(%why, "the store cannot be read and is set aside");
+    Store::set_aside(dir)?;
+    read_store(dir)
+}
+
+fn read_store(dir: &Path) -> Result<Recovered, StartError> {
+    let options = storage::Options {
+        on_fatal: Arc::new(|why| crate::fatal!(why, "the store cannot go on")),
+        ..storage::Options::default()
+    };
+    let (store, _) = Store::open(dir, options)?;
+    let (mut rows, mut records): (Vec<(Bytes, Bytes)>, Vec<(Revision, What)>) = Default::default();
+    store.load(
+        |key, value| rows.push((key, value)),
+        |at, record| records.push((at, past::what(record))),
+    )?;
+    let (applied, membership) = position::find(&rows)?;
+    let (state, history) = machine::load(rows, records)?;
+    Ok(Recovered { store, state, history, applied, membership })
+}
+
+fn group_options(parts: &mut Parts) -> raft::Options {
+    raft::Options {
+        identity: raft::Identity { cluster: parts.identity.cluster, member: parts.identity.member },
+        timing: raft::Timing {
+            heartbeat_interval: parts.heartbeat,
+            election_timeout: parts.options.election_timeout,
+        },
+        listeners: std::mem::take(&mut parts.peer_listeners),
+        fatal: Arc::new(|why| crate::fatal!(why, "raft cannot go on")),
+    }
+}
+
+fn first_members(parts: &Parts) -> BTreeMap<u64, Peer> {
+    parts.first_members.iter().map(|(id, peer)| (id.0, peer.clone())).collect()
+}
+
+fn hub_options(parts: &Parts) -> watch_hub::Options {
+    watch_hub::Options {
+        progress_interval: parts.progress_interval,
+        response_bytes_max: parts.options.max_request_bytes,
+        ..watch_hub::Options::standard()
+    }
+}
+
+fn launch(built: Built, parts: &Parts) {
+    let Built { node, submissions, rounds } = built;
+    let shared = &node.shared;
+    let sequencer = Sequencer::new(shared.clone(), submissions);
+    let thread = std::thread::Builder::new().name("sequencer".into());
+    let run = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime of one thread can be made").block_on(sequencer.run());
+    };
+    thread.spawn(run).expect("a thread can be started");
+    shared.lane.start(shared, &shared.queue);
+    tokio::spawn(rounds.run(shared.clone()));
+    tokio::spawn(duties::follow_bindings(shared.clone()));
+    tokio::spawn(duties::forget(shared.clone()));
+    tokio::spawn(duties::purge(shared.clone(), parts.catchup_entries));
+    tokio::spawn(duties::watch_space(shared.clone()));
+    if let Some(mode) = parts.auto_compaction {
+        tokio::spawn(duties::compact(node.clone(), mode));
+    }
+}

@@ -1,0 +1,104 @@
+//! Every question, answer and refusal reads back as it was.
+
+use bytes::{Bytes, BytesMut};
+use portunus_proto::etcdserverpb as pb;
+
+use super::{Delivered, decode_ask, decode_delivery, encode_ask, encode_delivery};
+use crate::decide::{Refusal, Reply, Request};
+use crate::effect::{Binding, Component, FailurePolicy};
+use crate::node::answer::{Bounce, Executed};
+use crate::node::ask::{Ask, KeepAlive, Said, TimeToLive};
+use crate::node::error::Failure;
+use crate::node::wire_refusal::{decode_refusal, encode_refusal};
+use crate::types::LeaseId;
+
+fn requests() -> Vec<Request> {
+    let binding = Binding {
+        name: "n".into(),
+        digest: "d".into(),
+        prefix: "p".into(),
+        config: "c".into(),
+        on_failure: FailurePolicy::Open,
+    };
+    vec![
+        Request::Put(pb::PutRequest { key: "k".into(), lease: -3, ..Default::default() }),
+        Request::DeleteRange(pb::DeleteRangeRequest { key: "k".into(), ..Default::default() }),
+        Request::Txn(pb::TxnRequest { compare: vec![Default::default()], ..Default::default() }),
+        Request::Compact(pb::CompactionRequest { revision: 5, physical: true }),
+        Request::LeaseGrant(pb::LeaseGrantRequest { ttl: 5, id: 7 }),
+        Request::LeaseRevoke(pb::LeaseRevokeRequest { id: 7 }),
+        Request::LeaseCheckpoint { id: LeaseId(1), remaining: 9 },
+        Request::LeaseExpire(vec![LeaseId(1), LeaseId(-2)]),
+        Request::Alarm(pb::AlarmRequest { member_id: 3, ..Default::default() }),
+        Request::StoreComponent(Component { digest: "d".into(), bytes: "b".into() }),
+        Request::DropComponent { digest: "d".into() },
+        Request::Bind(binding),
+        Request::Unbind { name: "n".into() },
+        Request::Publish(Default::default()),
+        Request::RaiseFeatureLevel(2),
+    ]
+}
+
+#[test]
+fn questions_read_back() {
+    let asks = requests()
+        .into_iter()
+        .map(Ask::Decide)
+        .chain([Ask::KeepAlive(LeaseId(i64::MIN)), Ask::TimeToLive { id: LeaseId(4), keys: true }]);
+    for ask in asks {
+        let bytes = encode_ask(&ask);
+        assert_eq!(format!("{:?}", decode_ask(bytes).unwrap()), format!("{ask:?}"));
+    }
+    assert!(decode_ask(Bytes::from_static(&[99])).is_err());
+    assert!(decode_ask(Bytes::new()).is_err());
+}
+
+#[test]
+fn answers_read_back() {
+    let said = [
+        Said::Reply(Reply::Put(pb::PutResponse { prev_kv: "x".into(), ..Default::default() })),
+        Said::Reply(Reply::Txn(pb::TxnResponse { succeeded: true, ..Default::default() })),
+        Said::Reply(Reply::Done { revision: 3 }),
+        Said::Reply(Reply::LeaseExpire(vec![LeaseId(5)])),
+        Said::KeepAlive(KeepAlive { ttl: 4, revision: 5 }),
+        Said::TimeToLive(TimeToLive { ttl: -1, granted_ttl: 2, keys: vec!["k".into()] }),
+    ];
+    for said in said {
+        let bytes = encode_delivery(&Ok(Executed { result: Ok(said.clone()), index: 77 }));
+        let Ok(Delivered::Executed(back)) = decode_delivery(bytes) else { panic!("{said:?}") };
+        assert_eq!((format!("{:?}", back.result.unwrap()), back.index), (format!("{said:?}"), 77));
+    }
+}
+
+#[test]
+fn failures_keep_what_is_known_of_the_execution() {
+    let ask = Box::new(Ask::KeepAlive(LeaseId(1)));
+    let bytes = encode_delivery(&Err(Bounce::NotExecuted(ask, Failure::NotLeader)));
+    assert!(matches!(decode_delivery(bytes), Ok(Delivered::NotExecuted(Failure::NotLeader))));
+    let bytes = encode_delivery(&Err(Bounce::Unknown(Failure::TimedOutLeaderFailed)));
+    let back = decode_delivery(bytes);
+    assert!(matches!(back, Ok(Delivered::Unknown(Failure::TimedOutLeaderFailed))));
+}
+
+#[test]
+fn refusals_read_back() {
+    let refusals = [
+        Refusal::EmptyKey,
+        Refusal::Corrupt,
+        Refusal::NotApplied(7),
+        Refusal::Unreadable("why".into()),
+        Refusal::PolicyRefused { binding: "b".into(), reason: "r".into() },
+        Refusal::ComponentNotFound("d".into()),
+        Refusal::ComponentBound { digest: "d".into(), binding: "b".into() },
+        Refusal::ComponentTooLarge { bytes: 2, max: 1 },
+        Refusal::BindingNotFound("n".into()),
+        Refusal::BindingUnnamed,
+        Refusal::Conflict { binding: "b".into() },
+        Refusal::InvalidComponent("why".into()),
+    ];
+    for refusal in refusals {
+        let mut out = BytesMut::new();
+        encode_refusal(&refusal, &mut out);
+        assert_eq!(decode_refusal(out.freeze()), Ok(refusal));
+    }
+}

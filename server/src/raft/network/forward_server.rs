@@ -1,0 +1,81 @@
+//! Executes requests that another member forwards to this one, the leader as it believes. Each
+//! runs on its own, outside raft's runtime, and answers when it is done.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use portunus_proto::portunus::peer::v1 as wire;
+use portunus_proto::portunus::peer::v1::forward_reply::Result as Reply;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, mpsc};
+use tonic::{Status, Streaming};
+
+use super::tuning::{FORWARDS_PER_MESSAGE, FORWARDS_RUNNING_MAX};
+
+/// What the level above does for other members.
+pub trait PeerHandler: Send + Sync + 'static {
+    /// Executes a request and returns the encoded answer, whatever it is. Must end by itself: the
+    /// sender of the request may have gone.
+    fn forward(&self, request: Bytes) -> BoxFuture<'static, Bytes>;
+}
+
+/// Serves the streams of forwarded requests.
+pub struct Forwards {
+    pub handler: Arc<dyn PeerHandler>,
+    /// Where requests run.
+    pub runtime: Handle,
+}
+
+impl Forwards {
+    pub fn serve(
+        &self,
+        mut requests: Streaming<wire::ForwardRequests>,
+    ) -> BoxStream<'static, Result<wire::ForwardReplies, Status>> {
+        // Unbounded, yet bounded by the permits of what runs and by the stream's window.
+        let (reply, replies) = mpsc::unbounded_channel();
+        let running = Running {
+            handler: self.handler.clone(),
+            permits: Arc::new(Semaphore::new(FORWARDS_RUNNING_MAX)),
+            reply,
+        };
+        self.runtime.spawn(async move {
+            // A broken stream ends reading; what runs goes on.
+            while let Ok(Some(message)) = requests.message().await {
+                message.requests.into_iter().for_each(|request| running.start(request));
+            }
+        });
+        Box::pin(futures::stream::unfold(replies, |mut replies| async move {
+            let mut ready = Vec::new();
+            match replies.recv_many(&mut ready, FORWARDS_PER_MESSAGE).await {
+                0 => None,
+                _ => Some((Ok(wire::ForwardReplies { replies: ready }), replies)),
+            }
+        }))
+    }
+}
+
+struct Running {
+    handler: Arc<dyn PeerHandler>,
+    permits: Arc<Semaphore>,
+    reply: mpsc::UnboundedSender<wire::ForwardReply>,
+}
+
+impl Running {
+    fn start(&self, wire::ForwardRequest { id, body }: wire::ForwardRequest) {
+        let reply = self.reply.clone();
+        let Ok(permit) = self.permits.clone().try_acquire_owned() else {
+            let refused = wire::ForwardReply { id, result: Some(Reply::NotExecuted(true)) };
+            // A receiver that has gone learns nothing; it counts the request as unknown.
+            let _ = reply.send(refused);
+            return;
+        };
+        let answer = self.handler.forward(body);
+        tokio::spawn(async move {
+            let body = answer.await;
+            let _ = reply.send(wire::ForwardReply { id, result: Some(Reply::Body(body)) });
+            drop(permit);
+        });
+    }
+}

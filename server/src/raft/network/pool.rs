@@ -1,0 +1,155 @@
+//! Connections to peers, one for each use, opened when first needed and kept.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use portunus_proto::portunus::peer::v1::peer_client::PeerClient;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Channel, Endpoint};
+
+use super::identity::{Identity, Mark};
+use super::tuning;
+use crate::raft::types::Peer;
+use crate::types::MemberId;
+
+pub type Client = PeerClient<InterceptedService<Channel, Mark>>;
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Use {
+    Control,
+    Log,
+    Snapshot,
+    Forward,
+}
+
+/// Bytes of payload exchanged with peers, for metrics.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    pub sent: AtomicU64,
+    pub received: AtomicU64,
+}
+
+impl Traffic {
+    pub fn count_sent(&self, bytes: usize) {
+        self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub fn count_received(&self, bytes: usize) {
+        self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
+/// A peer cannot be called at all.
+#[derive(Debug, thiserror::Error)]
+pub enum NoRoute {
+    #[error("member {0} has no peer URL")]
+    NoUrl(MemberId),
+    #[error("peer URL {url} of member {member} cannot be used: {reason}")]
+    BadUrl { member: MemberId, url: String, reason: String },
+}
+
+/// Shared by all that call peers.
+pub struct Pool {
+    pub own: Identity,
+    pub traffic: Traffic,
+    channels: Mutex<HashMap<(u64, Use), Open>>,
+    /// Members whose last call failed.
+    silent: Mutex<HashSet<MemberId>>,
+}
+
+struct Open {
+    url: String,
+    channel: Channel,
+}
+
+impl Pool {
+    pub fn new(own: Identity) -> Arc<Self> {
+        Arc::new(Self {
+            own,
+            traffic: Traffic::default(),
+            channels: Mutex::default(),
+            silent: Mutex::default(),
+        })
+    }
+
+    /// Says once that a member does not answer, however often it is called meanwhile.
+    pub fn note_failure(&self, member: MemberId, why: &str) {
+        if self.silent.lock().insert(member) {
+            tracing::warn!(%member, why, "a member does not answer");
+        }
+    }
+
+    /// And once that it does again.
+    pub fn note_answer(&self, member: MemberId) {
+        if self.silent.lock().remove(&member) {
+            tracing::info!(%member, "a member answers again");
+        }
+    }
+
+    /// A client for one member. Must be called on the runtime that is to drive the connection.
+    pub fn client(&self, target: &Target, purpose: Use) -> Result<Client, NoRoute> {
+        let url = target.url()?;
+        let mut channels = self.channels.lock();
+        let open = match channels.get(&(target.member.0, purpose)) {
+            Some(open) if open.url == url => open.channel.clone(),
+            _ => {
+                let channel = endpoint(target.member, url)?.connect_lazy();
+                let open = Open { url: url.to_owned(), channel: channel.clone() };
+                channels.insert((target.member.0, purpose), open);
+                channel
+            }
+        };
+        let mark = Mark { sender: self.own, target: target.member };
+        Ok(PeerClient::with_interceptor(open, mark)
+            .max_decoding_message_size(tuning::MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(tuning::MESSAGE_BYTES_MAX))
+    }
+}
+
+fn endpoint(member: MemberId, url: &str) -> Result<Endpoint, NoRoute> {
+    let bad = |reason: String| NoRoute::BadUrl { member, url: url.to_owned(), reason };
+    if !url.starts_with("http://") {
+        return Err(bad("only http:// is supported between peers".to_owned()));
+    }
+    let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| bad(error.to_string()))?;
+    Ok(endpoint
+        .connect_timeout(tuning::CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(tuning::KEEPALIVE_INTERVAL)
+        .keep_alive_timeout(tuning::KEEPALIVE_TIMEOUT)
+        .keep_alive_while_idle(true)
+        .initial_stream_window_size(tuning::STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(tuning::CONNECTION_WINDOW_BYTES)
+        .max_frame_size(tuning::FRAME_BYTES))
+}
+
+/// A member to call, at one of its URLs at a time.
+#[derive(Debug)]
+pub struct Target {
+    pub member: MemberId,
+    urls: Vec<String>,
+    at: AtomicUsize,
+}
+
+impl Target {
+    pub fn new(member: u64, peer: &Peer) -> Self {
+        Self { member: MemberId(member), urls: peer.peer_urls.clone(), at: AtomicUsize::new(0) }
+    }
+
+    fn url(&self) -> Result<&str, NoRoute> {
+        let count = self.urls.len();
+        let at = self.at.load(Ordering::Relaxed);
+        match count {
+            0 => Err(NoRoute::NoUrl(self.member)),
+            _ => Ok(&self.urls[at % count]),
+        }
+    }
+
+    /// The URL in use did not answer: the next call tries the next one.
+    pub fn next_url(&self) {
+        self.at.fetch_add(1, Ordering::Relaxed);
+    }
+}

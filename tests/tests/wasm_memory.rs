@@ -1,0 +1,38 @@
+//! Ten thousand bindings do not take the memory of ten thousand instances. A process of its own,
+//! because it looks at the size of the process.
+
+#[path = "wasm/fixture.rs"]
+#[allow(dead_code, reason = "shared with the other tests of the plugin host")]
+mod fixture;
+
+use fixture::{ALLOW_ALL, Keys, bind, plugin, put};
+use portunus::wasm::{Engine, EngineOptions, Limits, Verdict, WritePolicy};
+
+const BINDINGS: usize = 10_000;
+const IDLE: usize = 32;
+const PAGE_BYTES: usize = 4096;
+
+fn resident_bytes() -> usize {
+    let text = std::fs::read_to_string("/proc/self/statm").expect("linux tells a process its size");
+    let pages = text.split(' ').nth(1).expect("the second field is the resident set");
+    pages.parse::<usize>().expect("a number of pages") * PAGE_BYTES
+}
+
+#[test]
+fn ten_thousand_bindings_share_the_warm_instances() {
+    let engine = Engine::new(EngineOptions { instances_idle_max: IDLE }).expect("an engine");
+    let plugin = plugin(&engine, ALLOW_ALL);
+    let mut keys = Keys::default();
+    let mut ask = |policy: &WritePolicy| {
+        assert_eq!(put(policy, &mut keys, "app/a", b"v"), Ok(Verdict::Allow))
+    };
+    // What the first instances and the allocator take once is not what is asked here.
+    let bindings: Vec<_> = (0..BINDINGS).map(|_| bind(&engine, &plugin, "", Limits::MAX)).collect();
+    bindings.iter().take(4 * IDLE).for_each(&mut ask);
+    let before = resident_bytes();
+    bindings.iter().for_each(&mut ask);
+    let grown = resident_bytes().saturating_sub(before);
+    // An instance touches at least its stack's and its heap's page.
+    assert!(grown < BINDINGS * 2 * PAGE_BYTES / 4, "asking all of them took {grown} bytes");
+    assert_eq!(engine.instances_idle(), IDLE);
+}
