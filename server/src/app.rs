@@ -18,6 +18,7 @@ use crate::types::MemberId;
 
 /// Runs a member with this configuration until it is told to stop.
 pub fn run(config: Config) -> Result<ExitCode> {
+    crate::fatal::stop_on_vital_panics();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let node = runtime.block_on(serve(config));
     // What is still running has had its time.

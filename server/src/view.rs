@@ -133,3 +133,7 @@ impl Recent {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "view_test.rs"]
+mod tests;

@@ -19,6 +19,7 @@ use tonic::transport::server::TcpIncoming;
 use tonic_health::server::HealthReporter;
 
 use super::auth::AuthService;
+use super::authority::Mended;
 use super::cluster::ClusterService;
 use super::ending::{Ending, Stopping};
 use super::gate::Gate;
@@ -142,11 +143,14 @@ impl Server {
                     let incoming = TcpIncoming::from(listener)
                         .with_nodelay(Some(true))
                         .with_keepalive(Some(TCP_KEEPALIVE))
-                        .then(paced);
+                        .then(paced)
+                        .map(|accepted| accepted.map(Mended::new));
                     router.serve_with_incoming_shutdown(incoming, stopped).await
                 }
                 Listener::Unix(listener) => {
-                    let incoming = UnixListenerStream::new(listener).then(paced);
+                    let incoming = UnixListenerStream::new(listener)
+                        .then(paced)
+                        .map(|accepted| accepted.map(Mended::new));
                     router.serve_with_incoming_shutdown(incoming, stopped).await
                 }
             }

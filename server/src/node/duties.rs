@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use portunus_proto::etcdserverpb::CompactionRequest;
@@ -74,6 +75,18 @@ pub async fn follow_bindings(shared: Arc<Shared>) {
             }
         }
         if applied.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Keeps the term that answers carry.
+pub async fn follow_term(shared: Arc<Shared>) {
+    let mut leadership = shared.group().leadership();
+    loop {
+        let term = leadership.borrow_and_update().term;
+        shared.term.store(term, Ordering::Relaxed);
+        if leadership.changed().await.is_err() {
             return;
         }
     }

@@ -2,6 +2,7 @@
 //! applied here.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use portunus_proto::etcdserverpb::{CompactionRequest, ResponseHeader};
@@ -90,15 +91,23 @@ impl Node {
             Err(_) => return Err(Failure::TimedOut.into()),
         };
         let Executed { result, index } = executed;
-        let applied = self.shared.applied.reached(index);
-        if tokio::time::timeout_at(deadline, applied).await.is_err() {
-            return Err(Failure::TimedOutApplying.into());
+        if index > self.shared.applied_index() {
+            let applied = self.shared.applied.reached(index);
+            if tokio::time::timeout_at(deadline, applied).await.is_err() {
+                return Err(Failure::TimedOutApplying.into());
+            }
         }
         Ok(result?)
     }
 
     /// Asks whoever leads. Asks again only on proof that nothing was executed.
     async fn ask_leader(&self, mut ask: Ask) -> Result<Executed, Error> {
+        if self.shared.reign().is_some() {
+            match self.ask_here(ask).await {
+                Err(Bounce::NotExecuted(back, Failure::NotLeader)) => ask = *back,
+                other => return Ok(other?),
+            }
+        }
         let mut leadership = self.shared.group().leadership();
         loop {
             let current = leadership.borrow_and_update().clone();
@@ -177,7 +186,7 @@ impl Node {
             cluster_id: self.shared.identity.cluster.0,
             member_id: self.shared.identity.member.0,
             revision: self.shared.applied.with(|version| version.state.revision),
-            raft_term: self.shared.group().leadership().borrow().term,
+            raft_term: self.shared.term.load(Ordering::Relaxed),
         }
     }
 

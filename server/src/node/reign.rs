@@ -165,7 +165,6 @@ impl Sequencer {
 
     fn lead(&mut self, leading: Leading) {
         self.reign = Reign::Leading(leading);
-        self.shared.publish_head(&self.head);
         self.shared.set_reign(Some(leading));
     }
 

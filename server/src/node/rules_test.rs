@@ -190,6 +190,30 @@ async fn an_answer_without_effect_waits_for_what_it_saw() {
     }
 }
 
+/// Between an entry's being applied and its being visible a reader could still see less than an
+/// answer that was decided on it.
+#[test]
+fn an_answer_on_an_entry_being_applied_waits_until_it_is_visible() {
+    let state = crate::machine::State::default();
+    let prev = state.chain;
+    let id = prev.next(1, 1, b"effects");
+    let pipeline = super::pipeline::Pipeline::default();
+    let rows = Default::default();
+    let (changes, decided) = (Vec::new(), Vec::new());
+    pipeline.push(super::pipeline::Prepared { id, prev, state, changes, rows, decided });
+    let answer = || {
+        let (call, _) = Call::new(Ask::KeepAlive(LeaseId(1)));
+        let result = Ok(Said::KeepAlive(KeepAlive::default()));
+        vec![super::answer::Decided { call, result, confirm: true }]
+    };
+    assert!(pipeline.attach(id, answer()).is_ok(), "it waits with the entry");
+    assert_eq!(pipeline.take_following(id, prev).expect("it follows").decided.len(), 1);
+    assert!(pipeline.attach(id, answer()).is_ok(), "and with the entry being applied");
+    let (seen, late) = pipeline.published().expect("one was taken");
+    assert_eq!((seen, late.len()), (id, 1));
+    assert!(pipeline.attach(id, answer()).is_err(), "afterwards there is nothing to wait for");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_decided_before_a_blank_entry_of_this_reign_is_applied() {
     let mut hand = Hand::elected().await;

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ use crate::mvcc::History;
 use crate::raft::{self, Group, LogId, LogStore, Peer, StoredMembership};
 use crate::storage::{self, Store};
 use crate::types::{MemberId, Revision};
-use crate::wal;
+use crate::wal::{self, Wal};
 use crate::watch::{self as watch_hub, Hub};
 
 /// Everything a member needs to start.
@@ -120,17 +121,24 @@ pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
     prepare_dir(&parts.data_dir)?;
     let space = Arc::new(Space::new(&parts.data_dir));
     let sole_voter = Arc::new(SoleVoter::default());
-    let log = open_log(parts, sole_voter.clone())?;
+    let wal = Arc::new(open_log(parts)?);
+    let log = LogStore::new(wal.clone());
+    // From the moment a membership is in the log, others may vote by it.
+    let newest = sole_voter.clone();
+    log.on_membership(move |membership| {
+        newest.appended(membership.log_id.map_or(0, |at| at.index));
+    });
     let dir = parts.data_dir.join("store");
     let recovered = tokio::task::spawn_blocking(move || recover(&dir))
         .await
         .expect("recovery does not panic")?;
     // Its votes went with it: it could elect a leader that lacks what it has acknowledged.
-    if log.is_new() && recovered.applied.is_some() {
+    if wal.last().is_none() && wal.vote().is_none() && recovered.applied.is_some() {
         return Err(StartError::LogGone { path: parts.data_dir.join("wal").display().to_string() });
     }
-    if let Some(first) = log
-        .first_index()
+    if let Some(first) = wal
+        .last()
+        .map(|_| wal.range().start)
         .filter(|first| recovered.applied.map_or(0, |applied| applied.index) + 1 < *first)
     {
         return Err(StartError::Unrestorable { first });
@@ -142,8 +150,7 @@ pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
     let term = applied.map_or(0, |applied| applied.leader_id.term);
     let store = Arc::new(store);
     let (revision, compacted) = (state.revision, state.compacted);
-    let head = ArcSwap::from_pointee(state.clone());
-    let applied_state = Arc::new(Applied::new(Version { state, index, term }));
+    let applied_state = Arc::new(Applied::new(Version { state, index }));
     let history = Arc::new(ArcSwap::from_pointee(history));
     let past = WatchPast {
         store: store.clone(),
@@ -156,7 +163,6 @@ pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
         options: parts.options.clone(),
         clock: parts.clock.clone(),
         attributes: parts.attributes.clone(),
-        head,
         applied: applied_state,
         history,
         records: StoreRecords(store.clone()),
@@ -171,7 +177,10 @@ pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
         reaper: Reaper::start().map_err(|error| StartError::Thread(error.to_string()))?,
         space,
         queue,
+        wal,
         sole_voter,
+        term: AtomicU64::new(term),
+        runtime: tokio::runtime::Handle::current(),
         group: OnceLock::new(),
         reign: ArcSwap::from_pointee(None),
     });
@@ -197,7 +206,7 @@ fn prepare_dir(dir: &Path) -> Result<(), StartError> {
     std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)).map_err(fail)
 }
 
-fn open_log(parts: &Parts, sole_voter: Arc<SoleVoter>) -> Result<LogStore, StartError> {
+fn open_log(parts: &Parts) -> Result<Wal, StartError> {
     let options = wal::Options {
         no_fsync: parts.no_fsync,
         clock: parts.clock.clone(),
@@ -205,9 +214,7 @@ fn open_log(parts: &Parts, sole_voter: Arc<SoleVoter>) -> Result<LogStore, Start
     };
     let identity =
         wal::Identity { cluster: parts.identity.cluster.0, member: parts.identity.member.0 };
-    // From the moment a membership is in the log, others may vote by it.
-    let on_membership = Box::new(move |index| sole_voter.appended(index));
-    Ok(LogStore::open(&parts.data_dir.join("wal"), identity, options, on_membership)?)
+    Ok(Wal::open(&parts.data_dir.join("wal"), identity, options)?)
 }
 
 /// Opens the store and rebuilds the state from it. A damaged store is set aside and begun anew:
@@ -279,6 +286,7 @@ fn launch(built: Built, parts: &Parts) {
     thread.spawn(run).expect("a thread can be started");
     shared.lane.start(shared, &shared.queue);
     tokio::spawn(rounds.run(shared.clone()));
+    tokio::spawn(duties::follow_term(shared.clone()));
     tokio::spawn(duties::follow_bindings(shared.clone()));
     tokio::spawn(duties::forget(shared.clone()));
     tokio::spawn(duties::purge(shared.clone(), parts.catchup_entries));

@@ -119,7 +119,7 @@ impl Session {
         let (applied, start) = (board.applied, create.start_revision);
         self.ready.push_back(Response::created(id, applied));
         if start != 0 && start < board.compacted {
-            let gone = Response::compacted(id, applied, board.compacted);
+            let gone = Response::compacted(id, board.compacted);
             return self.ready.push_back(gone);
         }
         board.watchers += 1;
@@ -306,9 +306,8 @@ impl Session {
     }
 
     fn lose(&mut self, slot: u64, compacted: i64) {
-        let applied = self.shared.board.lock().applied;
         if let Some(watcher) = self.remove(slot) {
-            self.ready.push_back(Response::compacted(watcher.id, applied, compacted));
+            self.ready.push_back(Response::compacted(watcher.id, compacted));
         }
     }
 
