@@ -1,6 +1,7 @@
 //! One of the two servers, asked.
 
 use std::future::Future;
+use std::time::Duration;
 
 use portunus_proto::etcdserverpb as pb;
 use portunus_tests::Rpc;
@@ -8,6 +9,9 @@ use tonic::{Response, Status};
 
 use crate::call::Call;
 use crate::{render, watching};
+
+/// Reached only when an answer is missing; far more than the longest conversation takes.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Side {
     pub rpc: Rpc,
@@ -30,6 +34,11 @@ impl Side {
     }
 
     pub async fn run(&mut self, call: &Call) -> String {
+        let answer = tokio::time::timeout(PATIENCE, self.ask(call)).await;
+        answer.unwrap_or_else(|_| "no answer".to_owned())
+    }
+
+    async fn ask(&mut self, call: &Call) -> String {
         let Rpc { kv, cluster, maintenance, auth, .. } = &mut self.rpc;
         match call.clone() {
             Call::Range(range) => shown(kv.range(range), render::range).await,

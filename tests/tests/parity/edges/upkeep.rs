@@ -60,7 +60,6 @@ fn under_an_alarm() -> Vec<Call> {
         Call::Range(pb::RangeRequest { serializable: true, ..all() }),
         Call::Compact(pb::CompactionRequest { revision: i64::MAX, physical: false }),
         Call::HashKv(0),
-        Call::Watch(vec![]),
         Call::Status,
         Call::Members { linearizable: true },
     ]
