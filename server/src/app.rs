@@ -12,20 +12,24 @@ use crate::clock::Clock;
 use crate::config::{self, Config, cluster_id, member_id};
 use crate::effect::Attributes;
 use crate::limits::{QUOTA_BYTES_DEFAULT, SHUTDOWN_GRACE};
-use crate::node::{self, AutoCompaction, Identity, Options, Parts};
+use crate::node::{self, AutoCompaction, Identity, Node, Options, Parts};
 use crate::raft::Peer;
 use crate::types::MemberId;
 
 /// Runs a member with this configuration until it is told to stop.
 pub fn run(config: Config) -> Result<ExitCode> {
+    crate::fatal::stop_on_vital_panics();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let code = runtime.block_on(serve(config));
+    let node = runtime.block_on(serve(config));
     // What is still running has had its time.
     runtime.shutdown_timeout(Duration::from_millis(100));
-    code
+    // Everything is on disk. Closing the store's engine takes seconds and gains nothing more.
+    std::mem::forget(node?);
+    Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(config: Config) -> Result<ExitCode> {
+/// Serves until it is told to stop; returns the member, stopped and not yet taken apart.
+async fn serve(config: Config) -> Result<Node> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     // Taken before anything is written: a port in use is the commonest mistake.
@@ -63,7 +67,7 @@ async fn serve(config: Config) -> Result<ExitCode> {
     if tokio::time::timeout(SHUTDOWN_GRACE, ending).await.is_err() {
         tracing::warn!(grace = ?SHUTDOWN_GRACE, "not everything ended in time");
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(node)
 }
 
 /// etcd's words; scripts and test frameworks wait for them.
@@ -78,9 +82,13 @@ async fn client_listeners(config: &Config) -> Result<Vec<api::Listener>> {
     for url in &config.listen_client_urls {
         let address = url.as_str().parse::<api::Address>()?;
         let listener = api::Listener::bind(&address).await;
-        listeners.push(listener.with_context(|| format!("--listen-client-urls {url}"))?);
+        listeners.push(listener.with_context(|| cannot_listen("--listen-client-urls", url))?);
     }
     Ok(listeners)
+}
+
+fn cannot_listen(flag: &str, url: &config::Url) -> String {
+    format!("cannot listen on {flag} {url}: stop what listens there, or name another address")
 }
 
 fn peer_listeners(config: &Config) -> Result<Vec<TcpListener>> {
@@ -90,7 +98,7 @@ fn peer_listeners(config: &Config) -> Result<Vec<TcpListener>> {
         };
         let host = if host.is_empty() { "0.0.0.0" } else { host };
         let listener = TcpListener::bind((host, port));
-        let listener = listener.with_context(|| format!("--listen-peer-urls {url}"))?;
+        let listener = listener.with_context(|| cannot_listen("--listen-peer-urls", url))?;
         listener.set_nonblocking(true)?;
         Ok(listener)
     };

@@ -19,8 +19,9 @@ use tracing_subscriber::{
 use crate::config::{LogConfig, LogFormat, LogOutput};
 
 /// What others' code logs at `info` is `debug` to an operator, so a bare level is lowered for it.
-const CHATTY: &[&str] =
-    &["fjall", "h2", "hyper", "hyper_util", "lsm_tree", "openraft", "tower", "wasmtime"];
+const CHATTY: &[&str] = &["fjall", "h2", "hyper", "hyper_util", "lsm_tree", "tower", "wasmtime"];
+/// It warns of every single call to a member that is down; that one is down is said by us, once.
+const SHRILL: &str = "openraft";
 
 /// Why logging could not be set up.
 #[derive(Debug, Error)]
@@ -49,15 +50,16 @@ pub fn init(config: &LogConfig) -> Result<(), Error> {
 
 /// A bare level becomes a filter that keeps dependencies quieter by one step.
 fn filter(level: &str) -> String {
-    let quieter = match level {
-        "trace" | "debug" => "info",
-        "info" | "warn" => "warn",
+    let (chatty, shrill) = match level {
+        "trace" | "debug" => ("info", "info"),
+        "info" | "warn" => ("warn", "error"),
         _ => return level.to_owned(),
     };
     let mut filter = level.to_owned();
     for target in CHATTY {
-        let _ = write!(filter, ",{target}={quieter}");
+        let _ = write!(filter, ",{target}={chatty}");
     }
+    let _ = write!(filter, ",{SHRILL}={shrill}");
     filter
 }
 

@@ -28,6 +28,7 @@ impl Cluster {
             .enumerate()
             .map(|(n, [_, public, _])| format!("m{n}={}", url(*public)))
             .collect();
+        let token = format!("--initial-cluster-token=test-{}", ports[0][1]);
         let links = Links::default();
         let mut members = Vec::new();
         for (n, [client, public, real]) in ports.into_iter().enumerate() {
@@ -37,7 +38,7 @@ impl Cluster {
                 format!("--initial-advertise-peer-urls={}", url(public)),
                 format!("--initial-cluster={}", all.join(",")),
                 "--initial-cluster-state=new".to_owned(),
-                format!("--initial-cluster-token=test-{public}"),
+                token.clone(),
             ];
             flags.extend(more.iter().map(|flag| (*flag).to_owned()));
             members.push(Member::new(&format!("m{n}"), dir.path(), client, flags));
@@ -63,7 +64,8 @@ impl Cluster {
         self.wait_member(n).await
     }
 
-    async fn wait_ready(&mut self) -> Result<()> {
+    /// Waits until every member serves.
+    pub async fn wait_ready(&mut self) -> Result<()> {
         for n in 0..self.members.len() {
             self.wait_member(n).await?;
         }

@@ -7,6 +7,7 @@ mod links;
 mod member;
 mod ports;
 mod register;
+mod rpc;
 mod until;
 
 pub use cluster::Cluster;
@@ -14,4 +15,5 @@ pub use links::Links;
 pub use member::{Flags, Member};
 pub use ports::free_ports;
 pub use register::{Observed, Recorder, is_linearizable};
+pub use rpc::{Rpc, Seen, events, key_value, key_values, refusal};
 pub use until::{eventually, eventually_within};

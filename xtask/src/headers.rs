@@ -3,7 +3,7 @@
 use crate::tree::Source;
 
 const LINES_MAX: usize = 500;
-const INDEX_LINES_MAX: usize = 130;
+const INDEX_LINES_MAX: usize = 150;
 
 pub fn check(sources: &[Source]) -> Vec<String> {
     let mut complaints = Vec::new();

@@ -64,7 +64,7 @@ fn levels() -> Result<BTreeMap<String, u32>> {
 /// The module of the server that a file belongs to. `lib.rs` lists them all and belongs to none.
 fn module(path: &str) -> Option<&str> {
     let rest = path.strip_prefix("server/src/")?;
-    let first = rest.split('/').next()?.trim_end_matches(".rs");
+    let first = rest.split('/').next()?.trim_end_matches(".rs").trim_end_matches("_test");
     (first != "lib").then_some(first)
 }
 

@@ -1,20 +1,36 @@
-//! `cargo xtask tidy`: the checks that no compiler makes. Reads files, writes nothing.
+//! `cargo xtask tidy`: the checks that no compiler makes; reads files, writes nothing.
+//! `cargo xtask plugin DIR`: builds a plugin crate into a component that can be deployed.
 
 mod headers;
 mod layers;
 mod tree;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 fn main() -> Result<ExitCode> {
     let mut args = std::env::args().skip(1);
     match args.next().as_deref() {
         Some("tidy") => Ok(report(&tidy()?)),
-        Some(other) => bail!("no task {other:?}; there is: tidy"),
-        None => bail!("which task? there is: tidy"),
+        Some("plugin") => build_plugin(args.next()),
+        Some(other) => bail!("no task {other:?}; there are: tidy, plugin DIR"),
+        None => bail!("which task? there are: tidy, plugin DIR"),
     }
+}
+
+/// Builds the plugin crate in `dir` and prints where its component is.
+fn build_plugin(dir: Option<String>) -> Result<ExitCode> {
+    let dir = PathBuf::from(dir.context("which plugin? cargo xtask plugin DIR")?);
+    let dir = dir.canonicalize().with_context(|| dir.display().to_string())?;
+    let name = dir.file_name().and_then(|name| name.to_str()).context("a plugin has a name")?;
+    let workspace = dir.parent().context("a plugin lies in a workspace")?;
+    let target = tree::root().join("target").join("plugins");
+    for component in portunus_sdk_build::build(workspace, &[name], &target)? {
+        println!("{}", component.display());
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Every rule's complaints, each naming file and rule.

@@ -12,6 +12,10 @@ use tokio::net::{TcpListener, UnixListener, UnixStream, lookup_host};
 /// Probes of an idle connection, so that a client that vanished without a word is noticed.
 pub const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 
+/// How long accepting rests after it failed for want of something (files, memory): the next try
+/// would fail at once, and trying all the time would take a core from those who are connected.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
 /// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
@@ -90,6 +94,23 @@ impl Listener {
             Self::Unix(_) => None,
         }
     }
+}
+
+/// Passes on what accepting brought, slowly while it fails.
+pub async fn paced<T>(accepted: io::Result<T>) -> io::Result<T> {
+    if let Err(error) = &accepted
+        && !is_the_clients(error)
+    {
+        tracing::warn!(%error, "cannot accept a connection");
+        tokio::time::sleep(ACCEPT_PAUSE).await;
+    }
+    accepted
+}
+
+/// The client went away before it was accepted; nothing is wrong here.
+fn is_the_clients(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }
 
 async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {

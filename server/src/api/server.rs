@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use futures::StreamExt;
 use portunus_proto::etcdserverpb::auth_server::AuthServer;
 use portunus_proto::etcdserverpb::cluster_server::ClusterServer;
 use portunus_proto::etcdserverpb::kv_server::KvServer;
@@ -18,12 +19,13 @@ use tonic::transport::server::TcpIncoming;
 use tonic_health::server::HealthReporter;
 
 use super::auth::AuthService;
+use super::authority::Mended;
 use super::cluster::ClusterService;
 use super::ending::{Ending, Stopping};
 use super::gate::Gate;
 use super::kv::KvService;
 use super::lease::LeaseService;
-use super::listen::{Listener, TCP_KEEPALIVE};
+use super::listen::{Listener, TCP_KEEPALIVE, paced};
 use super::maintenance::MaintenanceService;
 use super::plugin::PluginService;
 use super::reflection;
@@ -140,11 +142,15 @@ impl Server {
                 Listener::Tcp(listener) => {
                     let incoming = TcpIncoming::from(listener)
                         .with_nodelay(Some(true))
-                        .with_keepalive(Some(TCP_KEEPALIVE));
+                        .with_keepalive(Some(TCP_KEEPALIVE))
+                        .then(paced)
+                        .map(|accepted| accepted.map(Mended::new));
                     router.serve_with_incoming_shutdown(incoming, stopped).await
                 }
                 Listener::Unix(listener) => {
-                    let incoming = UnixListenerStream::new(listener);
+                    let incoming = UnixListenerStream::new(listener)
+                        .then(paced)
+                        .map(|accepted| accepted.map(Mended::new));
                     router.serve_with_incoming_shutdown(incoming, stopped).await
                 }
             }

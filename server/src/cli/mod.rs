@@ -4,6 +4,7 @@
 mod bench;
 mod dispatch;
 mod output;
+mod plugin;
 mod serve;
 
 pub use dispatch::run;

@@ -62,7 +62,12 @@ pub(super) fn expire(writer: &mut Writer<'_>, ids: &[LeaseId]) -> Vec<LeaseId> {
 
 /// Deletes the lease's keys in order and then the lease.
 fn end(writer: &mut Writer<'_>, id: LeaseId) {
-    for key in writer.head.lease_keys(id) {
+    let keys = writer.head.lease_keys(id);
+    if let Some(reads) = writer.reads() {
+        reads.note_lease_keys(id, keys.len());
+        keys.iter().for_each(|key| drop(writer.get(key).is_some()));
+    }
+    for key in keys {
         writer.delete_key(key);
     }
     writer.emit(Effect::LeaseRevoke { id });

@@ -31,3 +31,7 @@ mod model;
 mod model_test;
 #[cfg(test)]
 mod requests;
+
+#[cfg(test)]
+#[path = "decide_test.rs"]
+mod tests;

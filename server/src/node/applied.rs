@@ -14,8 +14,6 @@ pub struct Version {
     pub state: State,
     /// Log index of the last entry in it.
     pub index: u64,
-    /// Term of that entry.
-    pub term: u64,
 }
 
 /// Where the applier publishes and readers look.

@@ -20,6 +20,11 @@ use crate::raft::{
 use crate::storage;
 use bytes::Bytes;
 
+/// Answers worth giving at once.
+const FEW_ANSWERS: usize = 2;
+/// Bytes behind which the store counts as congested: half of what it takes before it blocks.
+const CONGESTED_BYTES: usize = 32 * 1024 * 1024;
+
 /// The machine's hand: lives on raft's thread and is the only writer of the applied state.
 pub struct Applier {
     pub(super) shared: Arc<Shared>,
@@ -51,6 +56,10 @@ impl raft::Applier for Applier {
         self.flush_staged();
     }
 
+    fn is_congested(&self) -> bool {
+        self.shared.store.pending_bytes() > CONGESTED_BYTES
+    }
+
     /// Waits for the store to have everything applied: its contents and the position that raft
     /// names must be those of one moment.
     fn snapshot(&mut self) -> Box<dyn SnapshotSource> {
@@ -80,8 +89,7 @@ impl raft::Applier for Applier {
         self.state = state.clone();
         let (revision, compacted) = (state.revision, state.compacted);
         self.shared.history.store(Arc::new(history));
-        let term = last.as_ref().map_or(0, term_of);
-        self.shared.applied.publish(Version { state, index, term });
+        self.shared.applied.publish(Version { state, index });
         // Watchers go on from the snapshot's history, or hear that it does not reach back.
         self.shared.hub.reset(revision, compacted);
         tracing::info!(index, revision, "applied snapshot");
@@ -161,15 +169,33 @@ impl Applier {
         let shared = &self.shared;
         shared.history.load().extend(&staged.changes);
         shared.write_behind(self.store_batch(last, &staged));
-        let version =
-            Version { state: self.state.clone(), index: last.index, term: term_of(&last) };
+        let version = Version { state: self.state.clone(), index: last.index };
         let old = shared.applied.publish(version);
         shared.hub.publish(past::committed(staged.changes));
-        for (decided, index, reign) in staged.answers {
-            answer(shared, decided, index, reign);
+        let mut answers = staged.answers;
+        if let Some((ChainId { term, epoch, .. }, late)) = shared.pipeline.published() {
+            answers.push((late, last.index, Leading { term, epoch }));
         }
+        self.answer(answers);
         // Freeing what only the old version held takes time that raft's thread has not.
         shared.reaper.take(old);
+    }
+
+    /// Many answers are given from a thread that serves clients: waking a task from there costs a
+    /// fraction of what it costs from raft's.
+    fn answer(&self, answers: Vec<(Vec<Decided>, u64, Leading)>) {
+        let count: usize = answers.iter().map(|(decided, ..)| decided.len()).sum();
+        let shared = self.shared.clone();
+        let give = move || {
+            for (decided, index, reign) in answers {
+                answer(&shared, decided, index, reign);
+            }
+        };
+        match count {
+            0 => {}
+            1..=FEW_ANSWERS => give(),
+            _ => drop(self.shared.runtime.spawn(async move { give() })),
+        }
     }
 
     fn store_batch(&self, last: LogId, staged: &Changes) -> storage::Batch {
@@ -188,10 +214,6 @@ impl Applier {
         }
         self.membership = membership;
     }
-}
-
-fn term_of(log_id: &LogId) -> u64 {
-    log_id.leader_id.term
 }
 
 /// What changed something is proved by being applied; the rest needs a round that begins now.

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use portunus_proto::etcdserverpb::CompactionRequest;
@@ -79,13 +80,31 @@ pub async fn follow_bindings(shared: Arc<Shared>) {
     }
 }
 
+/// Keeps the term that answers carry.
+pub async fn follow_term(shared: Arc<Shared>) {
+    let mut leadership = shared.group().leadership();
+    loop {
+        let term = leadership.borrow_and_update().term;
+        shared.term.store(term, Ordering::Relaxed);
+        if leadership.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
 /// Purges the log behind the checkpoint before the store's last, keeping `keep` entries for
 /// members that lag.
 pub async fn purge(shared: Arc<Shared>, keep: u64) {
     let mut ticks = tokio::time::interval(PURGE_INTERVAL);
-    let mut purged = 0;
+    let (mut purged, mut told) = (0, 0);
     loop {
         ticks.tick().await;
+        // It may have happened some time after it was asked for.
+        let gone = shared.group().status().purged.map_or(0, |at| at.index);
+        if gone > told {
+            told = gone;
+            tracing::debug!(up_to = gone, "purged the log");
+        }
         let up_to = shared.store.durable_index().min(shared.applied_index().saturating_sub(keep));
         if up_to > purged {
             match shared.group().purge(up_to).await {
@@ -171,7 +190,7 @@ mod tests {
         assert_eq!(samples.older(at(0), 10, hour), None);
         assert_eq!(samples.older(at(1800), 20, hour), None);
         assert_eq!(samples.older(at(3600), 30, hour), Some(10));
-        assert_eq!(samples.older(at(3700), 40, hour), None);
-        assert_eq!(samples.older(at(9000), 50, hour), Some(30));
+        assert_eq!(samples.older(at(3700), 40, hour), None, "the last one was an hour old at 3600");
+        assert_eq!(samples.older(at(9000), 50, hour), Some(40));
     }
 }

@@ -2,6 +2,7 @@
 //! applied here.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use portunus_proto::etcdserverpb::{CompactionRequest, ResponseHeader};
@@ -20,6 +21,8 @@ use crate::types::LeaseId;
 
 /// How long to wait for news of a leader before asking the same one again.
 pub(super) const LEADER_NEWS: Duration = Duration::from_millis(50);
+/// What a leader that handed over may take for the answers that are still on their way.
+const LAST_WORD: Duration = Duration::from_millis(500);
 
 /// A cheap handle to a running member.
 #[derive(Clone)]
@@ -88,15 +91,23 @@ impl Node {
             Err(_) => return Err(Failure::TimedOut.into()),
         };
         let Executed { result, index } = executed;
-        let applied = self.shared.applied.reached(index);
-        if tokio::time::timeout_at(deadline, applied).await.is_err() {
-            return Err(Failure::TimedOutApplying.into());
+        if index > self.shared.applied_index() {
+            let applied = self.shared.applied.reached(index);
+            if tokio::time::timeout_at(deadline, applied).await.is_err() {
+                return Err(Failure::TimedOutApplying.into());
+            }
         }
         Ok(result?)
     }
 
     /// Asks whoever leads. Asks again only on proof that nothing was executed.
     async fn ask_leader(&self, mut ask: Ask) -> Result<Executed, Error> {
+        if self.shared.reign().is_some() {
+            match self.ask_here(ask).await {
+                Err(Bounce::NotExecuted(back, Failure::NotLeader)) => ask = *back,
+                other => return Ok(other?),
+            }
+        }
         let mut leadership = self.shared.group().leadership();
         loop {
             let current = leadership.borrow_and_update().clone();
@@ -134,7 +145,14 @@ impl Node {
 
     async fn ask_there(&self, leader: u64, ask: Ask) -> Result<Executed, Bounce> {
         let question = wire::encode_ask(&ask);
-        match self.shared.group().forward(leader, question).await {
+        let forwarded = tokio::select! {
+            biased;
+            forwarded = self.shared.group().forward(leader, question) => forwarded,
+            () = self.succeeded(leader) => {
+                return Err(Bounce::Unknown(Failure::TimedOutLeaderFailed));
+            }
+        };
+        match forwarded {
             Ok(answer) => match wire::decode_delivery(answer) {
                 Ok(wire::Delivered::Executed(executed)) => Ok(executed),
                 Ok(wire::Delivered::NotExecuted(failure)) => {
@@ -153,13 +171,22 @@ impl Node {
         }
     }
 
+    /// Resolves when another member has led for a while in place of `leader`: one that hands over
+    /// answers before, one that was stopped or cut off may keep its connections for much longer.
+    async fn succeeded(&self, leader: u64) {
+        let mut leadership = self.leadership();
+        // It ends when the member does, and then everything that waits does.
+        let _ = leadership.wait_for(|now| now.leader.is_some_and(|now| now != leader)).await;
+        tokio::time::sleep(LAST_WORD).await;
+    }
+
     /// The header of an answer given now. Revision and term are those of the applied state.
     pub fn header(&self) -> ResponseHeader {
         ResponseHeader {
             cluster_id: self.shared.identity.cluster.0,
             member_id: self.shared.identity.member.0,
             revision: self.shared.applied.with(|version| version.state.revision),
-            raft_term: self.shared.group().leadership().borrow().term,
+            raft_term: self.shared.term.load(Ordering::Relaxed),
         }
     }
 

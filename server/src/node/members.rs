@@ -66,7 +66,11 @@ impl Node {
                 AlarmKind::NoSpace => "NOSPACE",
                 AlarmKind::Corrupt => "CORRUPT",
             };
-            errors.push(format!("memberID:{} alarm:{kind} ", alarm.member.0));
+            // As Go's protobuf prints the message, which leaves out a member that is none.
+            errors.push(match alarm.member.0 {
+                0 => format!("alarm:{kind} "),
+                member => format!("memberID:{member} alarm:{kind} "),
+            });
         }
         let me = shared.identity.member.0;
         let in_use = shared.store.live_bytes() as i64;

@@ -45,3 +45,6 @@ pub use plugins::{Deployed, Deployment};
 pub use reads::HashKv;
 pub use shared::{Identity, Options};
 pub use start::{Parts, StartError, start};
+
+#[cfg(test)]
+mod rules_test;

@@ -113,6 +113,7 @@ fn change(record: Record) -> watch::Change {
 pub fn committed(changes: Vec<Change>) -> Vec<Arc<Committed>> {
     let mut all: Vec<(i64, Vec<Event>)> = Vec::new();
     for Change { at, what, prev } in changes {
+        let prev = prev.and_then(|item| before_revision(item, at.main, &all));
         let event = Event::new(watched(what), prev);
         match all.last_mut() {
             Some((last, events)) if *last == at.main => events.push(event),
@@ -121,6 +122,17 @@ pub fn committed(changes: Vec<Change>) -> Vec<Arc<Committed>> {
     }
     let revisions = all.into_iter();
     revisions.map(|(revision, events)| Arc::new(Committed::new(revision, events))).collect()
+}
+
+/// Watchers hear what a key held before the revision, not what the revision itself put there
+/// before it deleted it again.
+fn before_revision(prev: Item, revision: i64, all: &[(i64, Vec<Event>)]) -> Option<Item> {
+    if prev.mod_revision() < revision {
+        return Some(prev);
+    }
+    let (_, events) = all.last()?;
+    let first = events.iter().find(|event| event.key() == prev.key())?;
+    first.prev().cloned()
 }
 
 fn watched(what: What) -> watch::Change {

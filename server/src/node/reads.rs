@@ -135,7 +135,8 @@ impl Node {
         if at > now {
             return Err(Refusal::FutureRevision.into());
         }
-        if at < compacted {
+        // Before the first revision there was nothing, which is not compacted.
+        if (1..compacted).contains(&at) {
             return Err(Refusal::Compacted.into());
         }
         let shared = self.shared.clone();
@@ -180,8 +181,14 @@ impl Shared {
     }
 }
 
+/// What a hash begins with, as in etcd.
+const HASH_SEED: &[u8] = b"key";
+
 /// Castagnoli's CRC over the items visible at `at`, in order of key, with their places.
 fn hash(shared: &Shared, version: &Arc<Version>, at: i64) -> Result<u32, Error> {
+    if at < 0 {
+        return Ok(crc32c::crc32c(HASH_SEED));
+    }
     let history = shared.history.load();
     let (items, now) = (version.state.items(), version.state.revision);
     let seen =
@@ -193,7 +200,7 @@ fn hash(shared: &Shared, version: &Arc<Version>, at: i64) -> Result<u32, Error> 
             Failure::Unreadable.into()
         }
     })?;
-    Ok(seen.items.iter().fold(crc32c::crc32c(b"key"), |hash, item| {
+    Ok(seen.items.iter().fold(crc32c::crc32c(HASH_SEED), |hash, item| {
         let hash = crc32c::crc32c_append(hash, &item.modified().to_bytes());
         crc32c::crc32c_append(hash, item.encoded())
     }))

@@ -158,11 +158,13 @@ impl Sequencer {
         self.book = LeaseBook::draw_up(leases, extra, self.shared.clock.now());
         tracing::info!(term = leading.term, revision = self.head.revision, "leading");
         self.lead(leading);
+        // Taken back from an earlier reign after this one had begun.
+        let calls = std::mem::take(&mut self.again);
+        self.decide_again(calls);
     }
 
     fn lead(&mut self, leading: Leading) {
         self.reign = Reign::Leading(leading);
-        self.shared.publish_head(&self.head);
         self.shared.set_reign(Some(leading));
     }
 

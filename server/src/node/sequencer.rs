@@ -99,7 +99,7 @@ impl Sequencer {
         leases.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         self.on_leadership();
         loop {
-            let room = self.outstanding.len() < ENTRIES_IN_FLIGHT_MAX;
+            let room = self.outstanding.len() < in_flight_max();
             let open = self.held.is_none() && room && !self.reign.is_waiting();
             tokio::select! {
                 biased;
@@ -122,7 +122,7 @@ impl Sequencer {
     }
 
     /// Decides everything that has arrived, in order.
-    fn take(&mut self, arrived: &mut Vec<Submission>) {
+    pub(super) fn take(&mut self, arrived: &mut Vec<Submission>) {
         let mut batch = Batch::default();
         for submission in arrived.drain(..) {
             match submission {
@@ -237,7 +237,6 @@ impl Sequencer {
         }
         let (bytes, prepared) = batch.seal(&mut self.head, reign.term, reign.epoch);
         let id = prepared.id;
-        self.shared.publish_head(&self.head);
         self.shared.pipeline.push(prepared);
         let proposal = self.shared.group().propose(bytes, reign.term);
         self.outstanding.push(Box::pin(async move { (id, proposal.await) }));
@@ -256,4 +255,14 @@ async fn released(held: &mut Option<oneshot::Receiver<()>>) {
         Some(held) => drop(held.await),
         None => std::future::pending().await,
     }
+}
+
+fn in_flight_max() -> usize {
+    static MAX: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
+    *MAX.get_or_init(|| {
+        std::env::var("PORTUNUS_X_IN_FLIGHT")
+            .ok()
+            .and_then(|n| n.parse().ok())
+            .unwrap_or(ENTRIES_IN_FLIGHT_MAX)
+    })
 }

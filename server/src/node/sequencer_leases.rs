@@ -58,6 +58,10 @@ impl Sequencer {
         let mut batch = Batch::default();
         for id in self.book.expired(now, REVOKES_PER_TICK) {
             self.evaluate_own(Request::lease_revoke(id), &mut batch);
+            // Refused (the cluster is corrupt, say): it is due again at the next look.
+            if self.book.contains(id) {
+                self.book.retry(id);
+            }
         }
         if self.book.checkpoint_due(now, LEASE_CHECKPOINT_INTERVAL) {
             for (id, left) in self.book.checkpoints(LEASE_CHECKPOINT_INTERVAL, now) {

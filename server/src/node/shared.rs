@@ -2,11 +2,13 @@
 //! and applier, and the ways to store, log and watchers.
 
 use std::io;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use super::applied::Applied;
@@ -30,6 +32,7 @@ use crate::mvcc::{History, Records};
 use crate::raft::Group;
 use crate::storage::{self, Installed, Store};
 use crate::types::{ClusterId, MemberId, Revision};
+use crate::wal::Wal;
 use crate::watch::Hub;
 
 /// Who this member is.
@@ -88,11 +91,15 @@ pub struct Shared {
     pub space: Arc<Space>,
     pub(super) reaper: Reaper,
     pub queue: mpsc::Sender<Submission>,
+    pub wal: Arc<Wal>,
+    /// The term that answers carry: that of raft's last vote.
+    pub term: AtomicU64,
+    /// Where the API runs.
+    pub(super) runtime: Handle,
     /// True only while the log names this member as the one voter there is; see the log store's
     /// membership hook, which clears it before a second voter can hear of its election.
     pub sole_voter: Arc<SoleVoter>,
     pub(super) group: OnceLock<Group>,
-    pub(super) head: ArcSwap<State>,
     pub(super) reign: ArcSwap<Option<Leading>>,
 }
 
@@ -104,17 +111,6 @@ impl Shared {
 
     pub fn applied_index(&self) -> u64 {
         self.applied.with(|version| version.index)
-    }
-
-    /// The newest head, for lanes.
-    pub fn head(&self) -> Arc<State> {
-        self.head.load_full()
-    }
-
-    pub(super) fn publish_head(&self, head: &State) {
-        if head.has_bindings() {
-            self.head.store(Arc::new(head.clone()));
-        }
     }
 
     /// The stretch of leadership that lasts now.
@@ -157,7 +153,7 @@ impl Shared {
             max_txn_ops: self.options.max_txn_ops,
             quota_bytes: self.options.quota_bytes,
             db_size_bytes: self.store.live_bytes() as i64,
-            disk_is_short: self.space.is_short(),
+            disk_is_short: self.space.is_short() || self.wal.space_short(),
             lease_ttl_min: self.options.lease_ttl_min(),
             past: Some(self),
         }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ use crate::mvcc::History;
 use crate::raft::{self, Group, LogId, LogStore, Peer, StoredMembership};
 use crate::storage::{self, Store};
 use crate::types::{MemberId, Revision};
-use crate::wal;
+use crate::wal::{self, Wal};
 use crate::watch::{self as watch_hub, Hub};
 
 /// Everything a member needs to start.
@@ -61,7 +62,9 @@ pub struct Parts {
 /// Why a member does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("data directory {path}: {why}")]
+    #[error(
+        "data directory {path}: {why}: name one that this user can create and write with --data-dir"
+    )]
     DataDir { path: String, why: String },
     #[error(transparent)]
     Store(#[from] storage::Error),
@@ -77,6 +80,12 @@ pub enum StartError {
          restore a backup"
     )]
     Unrestorable { first: u64 },
+    #[error(
+        "the write-ahead log in {path} is gone, and the store beside it is not: put the log back, \
+         or remove this member from the cluster, delete its data directory and add it as a new \
+         member; the only member of a cluster is restored from a backup"
+    )]
+    LogGone { path: String },
     #[error(transparent)]
     Raft(#[from] raft::StartError),
     #[error("cannot start a thread: {0}")]
@@ -95,16 +104,41 @@ struct Recovered {
 /// Opens the data directory and starts the member. Returns once raft runs; whether there is a
 /// leader yet is another question.
 pub async fn start(mut parts: Parts) -> Result<Node, StartError> {
+    let built = build(&mut parts).await?;
+    let node = built.node.clone();
+    launch(built, &parts);
+    Ok(node)
+}
+
+/// A member whose raft runs, but not yet its own threads and tasks.
+pub(super) struct Built {
+    pub node: Node,
+    pub submissions: mpsc::Receiver<Submission>,
+    pub rounds: Rounds,
+}
+
+pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
     prepare_dir(&parts.data_dir)?;
     let space = Arc::new(Space::new(&parts.data_dir));
     let sole_voter = Arc::new(SoleVoter::default());
-    let log = open_log(&parts, sole_voter.clone())?;
+    let wal = Arc::new(open_log(parts)?);
+    let log = LogStore::new(wal.clone());
+    // From the moment a membership is in the log, others may vote by it.
+    let newest = sole_voter.clone();
+    log.on_membership(move |membership| {
+        newest.appended(membership.log_id.map_or(0, |at| at.index));
+    });
     let dir = parts.data_dir.join("store");
     let recovered = tokio::task::spawn_blocking(move || recover(&dir))
         .await
         .expect("recovery does not panic")?;
-    if let Some(first) = log
-        .first_index()
+    // Its votes went with it: it could elect a leader that lacks what it has acknowledged.
+    if wal.last().is_none() && wal.vote().is_none() && recovered.applied.is_some() {
+        return Err(StartError::LogGone { path: parts.data_dir.join("wal").display().to_string() });
+    }
+    if let Some(first) = wal
+        .last()
+        .map(|_| wal.range().start)
         .filter(|first| recovered.applied.map_or(0, |applied| applied.index) + 1 < *first)
     {
         return Err(StartError::Unrestorable { first });
@@ -116,21 +150,19 @@ pub async fn start(mut parts: Parts) -> Result<Node, StartError> {
     let term = applied.map_or(0, |applied| applied.leader_id.term);
     let store = Arc::new(store);
     let (revision, compacted) = (state.revision, state.compacted);
-    let head = ArcSwap::from_pointee(state.clone());
-    let applied_state = Arc::new(Applied::new(Version { state, index, term }));
+    let applied_state = Arc::new(Applied::new(Version { state, index }));
     let history = Arc::new(ArcSwap::from_pointee(history));
     let past = WatchPast {
         store: store.clone(),
         applied: applied_state.clone(),
         history: history.clone(),
     };
-    let hub = Hub::new(revision, compacted, Arc::new(past), hub_options(&parts));
+    let hub = Hub::new(revision, compacted, Arc::new(past), hub_options(parts));
     let shared = Arc::new(Shared {
         identity: parts.identity,
         options: parts.options.clone(),
         clock: parts.clock.clone(),
         attributes: parts.attributes.clone(),
-        head,
         applied: applied_state,
         history,
         records: StoreRecords(store.clone()),
@@ -145,21 +177,23 @@ pub async fn start(mut parts: Parts) -> Result<Node, StartError> {
         reaper: Reaper::start().map_err(|error| StartError::Thread(error.to_string()))?,
         space,
         queue,
+        wal,
         sole_voter,
+        term: AtomicU64::new(term),
+        runtime: tokio::runtime::Handle::current(),
         group: OnceLock::new(),
         reign: ArcSwap::from_pointee(None),
     });
     let node = Node { shared: shared.clone() };
     let (door, applier) = (Door::default(), Applier::new(shared.clone(), applied, membership));
-    let options = group_options(&mut parts);
+    let options = group_options(parts);
     let group = Group::start(options, log, Box::new(applier), Arc::new(door.clone())).await?;
     // A member that has a log takes no notice.
-    group.initialize(first_members(&parts)).await?;
+    group.initialize(first_members(parts)).await?;
     assert!(shared.group.set(group).is_ok(), "a node is started once");
-    launch(&node, parts, submissions, rounds);
     // From now on peers may ask.
     assert!(door.0.set(node.clone()).is_ok(), "a node is started once");
-    Ok(node)
+    Ok(Built { node, submissions, rounds })
 }
 
 fn prepare_dir(dir: &Path) -> Result<(), StartError> {
@@ -172,7 +206,7 @@ fn prepare_dir(dir: &Path) -> Result<(), StartError> {
     std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)).map_err(fail)
 }
 
-fn open_log(parts: &Parts, sole_voter: Arc<SoleVoter>) -> Result<LogStore, StartError> {
+fn open_log(parts: &Parts) -> Result<Wal, StartError> {
     let options = wal::Options {
         no_fsync: parts.no_fsync,
         clock: parts.clock.clone(),
@@ -180,9 +214,7 @@ fn open_log(parts: &Parts, sole_voter: Arc<SoleVoter>) -> Result<LogStore, Start
     };
     let identity =
         wal::Identity { cluster: parts.identity.cluster.0, member: parts.identity.member.0 };
-    // From the moment a membership is in the log, others may vote by it.
-    let on_membership = Box::new(move |index| sole_voter.appended(index));
-    Ok(LogStore::open(&parts.data_dir.join("wal"), identity, options, on_membership)?)
+    Ok(Wal::open(&parts.data_dir.join("wal"), identity, options)?)
 }
 
 /// Opens the store and rebuilds the state from it. A damaged store is set aside and begun anew:
@@ -242,7 +274,8 @@ fn hub_options(parts: &Parts) -> watch_hub::Options {
     }
 }
 
-fn launch(node: &Node, parts: Parts, submissions: mpsc::Receiver<Submission>, rounds: Rounds) {
+fn launch(built: Built, parts: &Parts) {
+    let Built { node, submissions, rounds } = built;
     let shared = &node.shared;
     let sequencer = Sequencer::new(shared.clone(), submissions);
     let thread = std::thread::Builder::new().name("sequencer".into());
@@ -253,6 +286,7 @@ fn launch(node: &Node, parts: Parts, submissions: mpsc::Receiver<Submission>, ro
     thread.spawn(run).expect("a thread can be started");
     shared.lane.start(shared, &shared.queue);
     tokio::spawn(rounds.run(shared.clone()));
+    tokio::spawn(duties::follow_term(shared.clone()));
     tokio::spawn(duties::follow_bindings(shared.clone()));
     tokio::spawn(duties::forget(shared.clone()));
     tokio::spawn(duties::purge(shared.clone(), parts.catchup_entries));

@@ -31,8 +31,14 @@ pub trait Applier: Send + 'static {
     /// Ends a batch of applied entries: publish, wake watchers, answer callers.
     fn flush(&mut self);
 
-    /// The state at [`Self::applied`], unaffected by what is applied later. Cheap: reading happens
-    /// in the source.
+    /// True while [`Self::flush`] may have to wait, for a store that is behind, say. Raft then
+    /// applies where it does not hold up heartbeats, at some cost for each batch.
+    fn is_congested(&self) -> bool {
+        false
+    }
+
+    /// The state at [`Self::applied`], unaffected by what is applied later. It may wait for a store
+    /// to catch up; the reading itself is the source's.
     fn snapshot(&mut self) -> Box<dyn SnapshotSource>;
 
     /// Receives snapshots while entries are still being applied. Asked for once, at the start.

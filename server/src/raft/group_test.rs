@@ -130,6 +130,23 @@ async fn leadership_moves_on_request() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_heir_leaves_the_group_to_an_election() {
+    let mut cluster = Cluster::of_three().await;
+    let (leader, term) = cluster.leader().await;
+    let heir = (leader + 1) % 3;
+    let to = cluster.members[heir].id;
+    cluster.members[heir].stop().await;
+    let handed = cluster.members[leader].group().transfer_leader(to).await;
+    assert_eq!(handed, Err(TransferError::TimedOut(to)));
+    let (next, later) = cluster.leader().await;
+    assert!(later > term);
+    let all = values(0..1);
+    let outcomes = propose_all(cluster.members[next].group(), later, &all).await;
+    assert_eq!(outcomes, [Ok(Outcome::Applied)]);
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_member_learns_the_read_index_and_only_the_leader_confirms_its_term() {
     let cluster = Cluster::of_three().await;
     let (leader, term) = cluster.leader().await;

@@ -35,7 +35,7 @@ pub use applier::{Applier, CHUNK_BYTES_MAX, Installer, Payload, SnapshotSource, 
 pub use fatal::FatalHook;
 pub use group::{Group, Options, StartError};
 pub use leadership::Leadership;
-pub use log_store::{LogStore, OnMembership};
+pub use log_store::LogStore;
 pub use network::{
     ForwardError, Identity, Incomplete, PeerHandler, Traffic, membership_from_wire,
     membership_to_wire,

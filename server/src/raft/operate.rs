@@ -131,7 +131,8 @@ impl Group {
     }
 
     /// Hands the leadership to another voter and waits until it leads. The caller freezes
-    /// proposing before; whatever is proposed meanwhile is rejected.
+    /// proposing before; whatever is proposed meanwhile is rejected. There is no way back: a heir
+    /// that does not take over leaves the group to an election.
     pub async fn transfer_leader(&self, to: u64) -> Result<(), TransferError> {
         let mut leadership = self.leadership();
         if !leadership.borrow_and_update().is_leader {
@@ -144,11 +145,12 @@ impl Group {
             return Ok(());
         }
         self.raft.trigger().transfer_leader(to).await.map_err(|_| TransferError::NotLeader)?;
-        let taken = leadership.wait_for(|now| now.leader == Some(to));
+        let me = self.identity.member.0;
+        let taken = leadership.wait_for(|now| now.leader.is_some_and(|leader| leader != me));
         let limit = 2 * self.timing.election_timeout;
         match tokio::time::timeout(limit, taken).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(TransferError::TimedOut(to)),
+            Ok(Ok(now)) if now.leader == Some(to) => Ok(()),
+            _ => Err(TransferError::TimedOut(to)),
         }
     }
 

@@ -20,6 +20,8 @@ use super::types::{
 /// Entries between two flushes: bounds how long the first waits for its answer and how long the
 /// thread is kept from raft's other work.
 const BATCH_ENTRIES_MAX: usize = 64;
+/// The same for entries of many bytes; the last may go beyond it.
+const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 pub struct StateMachine {
     /// In a mutex only to be `Sync`; nothing else holds it.
@@ -36,6 +38,16 @@ impl StateMachine {
     fn meta(&mut self) -> RaftSnapshotMeta {
         let (last_log_id, membership) = self.applier.get_mut().applied();
         RaftSnapshotMeta { last_log_id, last_membership: (&membership).into() }
+    }
+
+    fn apply_batch(&mut self, batch: Vec<EntryResponder<TypeConfig>>) {
+        let mut answers: Vec<(ApplyResponder<TypeConfig>, Outcome)> = Vec::new();
+        for (entry, responder) in batch {
+            let outcome = self.apply_one(entry);
+            answers.extend(responder.map(|responder| (responder, outcome)));
+        }
+        self.applier.get_mut().flush();
+        answers.into_iter().for_each(|(responder, outcome)| responder.send(outcome));
     }
 
     fn apply_one(&mut self, entry: Entry) -> Outcome {
@@ -75,22 +87,24 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     where
         S: Stream<Item = io::Result<EntryResponder<TypeConfig>>> + Unpin + Send,
     {
-        let mut answers: Vec<(ApplyResponder<TypeConfig>, Outcome)> = Vec::new();
         while let Some(first) = entries.next().await {
+            let (mut batch, mut bytes) = (Vec::new(), 0);
             let mut next = Some(first);
-            let mut taken = 0;
             while let Some(item) = next.take() {
-                let (entry, responder) = item?;
-                let outcome = self.apply_one(entry);
-                answers.extend(responder.map(|responder| (responder, outcome)));
-                taken += 1;
-                if taken < BATCH_ENTRIES_MAX {
+                let item = item?;
+                bytes += payload_bytes(&item.0);
+                batch.push(item);
+                if batch.len() < BATCH_ENTRIES_MAX && bytes < BATCH_BYTES_MAX {
                     next = ready(&mut entries).await;
                 }
             }
-            self.applier.get_mut().flush();
-            answers.drain(..).for_each(|(responder, outcome)| responder.send(outcome));
-            if taken == BATCH_ENTRIES_MAX {
+            let full = batch.len() == BATCH_ENTRIES_MAX || bytes >= BATCH_BYTES_MAX;
+            match self.applier.get_mut().is_congested() {
+                true => tokio::task::block_in_place(|| self.apply_batch(batch)),
+                false => self.apply_batch(batch),
+            }
+            if full {
+                // More is waiting: raft's other tasks have their turn first.
                 tokio::task::yield_now().await;
             }
         }
@@ -130,8 +144,16 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             return Ok(None);
         }
         let pin = self.pins.pin(meta.last_log_id);
-        let source = self.applier.get_mut().snapshot();
+        let applier = self.applier.get_mut();
+        let source = tokio::task::block_in_place(|| applier.snapshot());
         Ok(Some(Snapshot { meta, snapshot: SnapshotData::Outgoing(Outgoing { source, pin }) }))
+    }
+}
+
+fn payload_bytes(entry: &Entry) -> usize {
+    match &entry.payload {
+        EntryPayload::Normal(Proposal(bytes)) => bytes.len(),
+        _ => 0,
     }
 }
 

@@ -324,7 +324,12 @@ const CHILD: &str = "PORTUNUS_STORE_TEST_DIR";
 fn child_that_writes_until_killed() {
     let Some(dir) = std::env::var_os(CHILD) else { return };
     let on_checkpoint = Arc::new(|c: Checkpoint| println!("\ncheckpoint {}", c.index));
-    let options = Options { checkpoint_bytes: 30_000, on_checkpoint, ..Options::default() };
+    let options = Options {
+        pending_bytes: 20_000,
+        checkpoint_bytes: 30_000,
+        on_checkpoint,
+        ..Options::default()
+    };
     let (store, opened) = Store::open(Path::new(&dir), options).expect("opened");
     for index in opened.applied_index + 1.. {
         store.write(batch(index)).expect("taken");

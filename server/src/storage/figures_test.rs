@@ -1,4 +1,6 @@
-//! Figures, not promises: `cargo test --release -- --ignored --nocapture store_figures`.
+//! Figures, not promises: `cargo test --release -- --ignored --nocapture store_figures`. The second
+//! test opens, in a process of its own, what the first left in the directory that
+//! `PORTUNUS_STORE_FIGURES` names: what the engine itself keeps in memory.
 
 use std::time::Instant;
 
@@ -7,6 +9,7 @@ use super::super::model::open;
 use super::*;
 use crate::types::{Item, LeaseId};
 
+const KEPT: &str = "PORTUNUS_STORE_FIGURES";
 const RECORDS: i64 = 1_000_000;
 
 fn rss_mib() -> u64 {
@@ -25,8 +28,10 @@ fn record(main: i64) -> (Revision, Record) {
 #[test]
 #[ignore = "prints figures; takes a while"]
 fn store_figures() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let (store, _) = open(dir.path());
+    let temporary = tempfile::tempdir().expect("a directory");
+    let kept = std::env::var_os(KEPT).map(PathBuf::from);
+    let dir = kept.as_deref().unwrap_or(temporary.path());
+    let (store, _) = open(dir);
     println!("empty: rss {} MiB, disk {} bytes", rss_mib(), store.disk_bytes());
     let started = Instant::now();
     let mut worst = Duration::ZERO;
@@ -54,7 +59,35 @@ fn store_figures() {
     let started = Instant::now();
     store.close().expect("closed");
     println!("closed: {:?}", started.elapsed());
-    reopened(dir.path());
+    if kept.is_none() {
+        reopened(dir);
+    }
+}
+
+#[test]
+#[ignore = "prints figures of what the other one left"]
+fn store_left_by_figures() {
+    let Some(dir) = std::env::var_os(KEPT) else { return };
+    let (store, _) = open(Path::new(&dir));
+    println!("opened: rss {} MiB", rss_mib());
+    let mut count = 0;
+    store.load(|_, _| {}, |_, _| count += 1).expect("loaded");
+    println!("loaded {count}: rss {} MiB", rss_mib());
+    for n in 0..200_000 {
+        let at = Revision::new(n * 7919 % RECORDS + 1, 0);
+        assert!(store.record(at).expect("read").is_some());
+    }
+    println!("after random reads: rss {} MiB", rss_mib());
+    for n in 1..=300_000 {
+        let index = store.checkpoint_index() + n;
+        let records = vec![record(RECORDS + n as i64)];
+        store.write(Batch { index, records, ..Batch::default() }).expect("taken");
+        while store.pending_bytes() > 1 << 20 {
+            std::thread::yield_now();
+        }
+    }
+    store.checkpoint_now().expect("durable");
+    println!("after 300k more, paced: rss {} MiB", rss_mib());
 }
 
 fn reopened(dir: &Path) {

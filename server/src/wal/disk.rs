@@ -45,6 +45,7 @@ pub struct Disk {
 impl Disk {
     /// Takes the directory for this process, making it if there is none.
     pub fn lock(dir: &Path, options: Options) -> Result<Self, OpenError> {
+        let is_new = !dir.exists();
         fs::create_dir_all(dir).map_err(OpenError::io(dir, "create directory"))?;
         let path = dir.join("LOCK");
         let mut open = OpenOptions::new();
@@ -60,7 +61,8 @@ impl Disk {
             }
         }
         // A new directory must outlive a power loss as well as what is in it.
-        if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        if let Some(parent) = dir.parent().filter(|_| is_new && !options.no_fsync) {
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
             let synced = File::open(parent).and_then(|parent| parent.sync_all());
             synced.map_err(OpenError::io(parent, "sync directory"))?;
         }

@@ -77,8 +77,12 @@ impl Index {
         self.first + self.slots.len() as u64
     }
 
-    /// Adds an entry, which must follow the last; answers its ticket.
+    /// Adds an entry, which must follow the last; answers its ticket. The first entry of all may
+    /// have any index.
     pub fn append(&mut self, entry: &Entry) -> u64 {
+        if self.checkpoint.last.is_none() {
+            self.first = entry.index;
+        }
         assert_eq!(entry.index, self.next_index(), "the caller checked that entries are gapless");
         let ticket = self.next_ticket;
         self.next_ticket += 1;

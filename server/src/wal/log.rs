@@ -82,12 +82,13 @@ impl Wal {
         Ok(Self { index, queue, supply, stats, writer, supplier: Some(supplier) })
     }
 
-    /// Adds entries, which must follow the last without a gap. They can be read when this
-    /// returns; `done` is called when the disk has them.
+    /// Adds entries, which must follow the last without a gap; an empty log begins where its first
+    /// entry says. They can be read when this returns; `done` is called when the disk has them.
     pub fn append(&self, entries: Vec<Entry>, done: Done) -> io::Result<()> {
         self.queue.wait_for_room();
         let mut index = self.index.lock();
-        let next = index.next_index();
+        let first = entries.first().map_or(0, |entry| entry.index);
+        let next = index.checkpoint.last.map_or(first, |last| last.index + 1);
         for (entry, expected) in entries.iter().zip(next..) {
             if entry.index != expected || entry.payload.len() > PAYLOAD_BYTES_MAX {
                 let (found, bytes) = (entry.index, entry.payload.len());
@@ -116,7 +117,7 @@ impl Wal {
             return;
         }
         let last = index.truncate(next);
-        let next = index.next_index();
+        let next = last.map_or(0, |last| last.index + 1);
         let op = Op::Truncate { next, last };
         let pushed = self.queue.push(Job { op, durable: false, done: None });
         drop(index);

@@ -190,3 +190,19 @@ fn without_fsync_nothing_waits_for_the_disk() {
     drop(wal);
     assert_eq!(open(dir.path(), &options).range(), 0..50);
 }
+
+#[test]
+fn an_empty_log_begins_where_its_first_entry_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let wal = open(dir.path(), &small());
+    append(&wal, entries(1, 5..8, 10));
+    wal.truncate_after(None);
+    assert_eq!((wal.last(), read_all(&wal)), (None, vec![]));
+    append(&wal, entries(2, 3..40, 300));
+    drop(wal);
+    let wal = open(dir.path(), &small());
+    assert_eq!((wal.range(), read_all(&wal)), (3..40, entries(2, 3..40, 300)));
+    drop(wal);
+    fs::remove_file(dir.path().join(&image(dir.path())[0].0)).unwrap();
+    assert!(matches!(Wal::open(dir.path(), ME, small()), Err(OpenError::Missing { .. })));
+}

@@ -65,7 +65,7 @@ pub fn recover(disk: &Disk, identity: Identity) -> Result<Option<Recovered>, Ope
         let before = headers[0].number.saturating_sub(1);
         return Err(OpenError::Missing { file: segment::path(&disk.dir, before) });
     }
-    let Replay { checkpoint, first, slots } = replay;
+    let Replay { checkpoint, first, slots, .. } = replay;
     Ok(Some(Recovered { first, slots, checkpoint, segments, offset, chain }))
 }
 

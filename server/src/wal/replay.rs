@@ -16,11 +16,13 @@ pub struct Replay {
     /// Index of the first slot.
     pub first: u64,
     pub slots: VecDeque<Slot>,
+    /// Index at which an empty log began, if it was seen to.
+    begun: u64,
 }
 
 impl Replay {
     pub fn new(checkpoint: Checkpoint) -> Self {
-        Self { first: checkpoint.next_index(), checkpoint, slots: VecDeque::new() }
+        Self { first: checkpoint.next_index(), checkpoint, slots: VecDeque::new(), begun: 0 }
     }
 
     /// Takes the frame at `offset` of the segment; `Err` says why it cannot stand there.
@@ -28,7 +30,9 @@ impl Replay {
         let position = Position { term: frame.term, index: frame.index };
         match frame.kind {
             Kind::Entry => {
-                if frame.index != self.checkpoint.next_index() {
+                if self.checkpoint.last.is_none() {
+                    (self.first, self.begun) = (frame.index, frame.index);
+                } else if frame.index != self.checkpoint.next_index() {
                     return Err("an entry does not follow the one before");
                 }
                 let bytes = frame.payload.len();
@@ -70,6 +74,6 @@ impl Replay {
     /// Whether every entry the log should hold was seen.
     pub fn is_complete(&self) -> bool {
         let first_kept = self.checkpoint.purged.map_or(0, |purged| purged.index + 1);
-        self.first <= first_kept || self.checkpoint.next_index() == first_kept
+        self.first <= first_kept.max(self.begun) || self.checkpoint.next_index() == first_kept
     }
 }

@@ -19,7 +19,10 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub struct Supply {
     state: Mutex<State>,
-    changed: Condvar,
+    /// For the thread.
+    work: Condvar,
+    /// For those who wait for a spare.
+    made: Condvar,
     short: AtomicBool,
 }
 
@@ -56,11 +59,9 @@ impl Supply {
     pub fn take(&self, file_bytes: u64) -> Option<Spare> {
         let mut state = self.state.lock();
         state.wanted_bytes = file_bytes;
-        if state.spare.as_ref().is_some_and(|spare| spare.file_bytes < file_bytes) {
-            state.spare = None;
-        }
-        self.changed.notify_all();
         loop {
+            // One that is too short may have been ready, or in the making: it is made again.
+            state.spare = state.spare.take().filter(|spare| spare.file_bytes >= file_bytes);
             if let Some(spare) = state.spare.take() {
                 state.wanted_bytes = 0;
                 state.taken = true;
@@ -69,31 +70,35 @@ impl Supply {
             if state.hurried && self.is_short() {
                 return None;
             }
-            self.changed.wait(&mut state);
+            if !self.is_short() {
+                // While it is, the thread tries again by itself.
+                self.work.notify_one();
+            }
+            self.made.wait(&mut state);
         }
     }
 
     /// What was taken has become a segment: time to make another.
     pub fn renew(&self) {
         self.state.lock().taken = false;
-        self.changed.notify_all();
+        self.work.notify_one();
     }
 
     pub fn remove(&self, paths: impl Iterator<Item = PathBuf>) {
         self.state.lock().doomed.extend(paths);
-        self.changed.notify_all();
+        self.work.notify_one();
     }
 
     /// The log is about to close: whoever waits for a full disk gives up.
     pub fn hurry(&self) {
         self.state.lock().hurried = true;
-        self.changed.notify_all();
+        self.made.notify_all();
     }
 
     /// Ends the thread once what is to be removed is.
     pub fn close(&self) {
         self.state.lock().closing = true;
-        self.changed.notify_all();
+        self.work.notify_one();
     }
 
     fn run(&self, disk: &Disk) {
@@ -113,16 +118,16 @@ impl Supply {
                 let made =
                     parking_lot::MutexGuard::unlocked(&mut state, || disk.make_spare(file_bytes));
                 self.note(&made);
-                self.changed.notify_all();
+                self.made.notify_all();
                 match made {
                     Ok(spare) => state.spare = Some(spare),
                     Err(_) if state.closing || !state.doomed.is_empty() => {}
                     Err(_) => {
-                        self.changed.wait_for(&mut state, RETRY_INTERVAL);
+                        self.work.wait_for(&mut state, RETRY_INTERVAL);
                     }
                 }
             } else {
-                self.changed.wait(&mut state);
+                self.work.wait(&mut state);
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -28,7 +29,10 @@ pub fn position(term: u64, index: u64) -> Position {
 }
 
 pub fn entry(term: u64, index: u64, bytes: usize) -> Entry {
-    let payload = (0..bytes).map(|at| (term as usize * 31 + index as usize * 7 + at) as u8);
+    // Bytes that stand nowhere else, so that a test can find them in a file.
+    let seed = (term << 32 | index).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let payload =
+        (1..=bytes as u64).map(|at| (seed.wrapping_mul(at | 1).rotate_left(23) ^ at) as u8);
     Entry { term, index, tag: (index % 3) as u8, payload: payload.collect() }
 }
 
@@ -78,16 +82,22 @@ pub fn image(dir: &Path) -> Vec<(String, Vec<u8>)> {
     for file in fs::read_dir(dir).unwrap() {
         let name = file.unwrap().file_name().into_string().unwrap();
         if name.ends_with(".wal") {
-            let bytes = fs::read(dir.join(&name)).unwrap();
-            files.push((name, bytes));
+            // A purged one may be removed meanwhile.
+            if let Ok(bytes) = fs::read(dir.join(&name)) {
+                files.push((name, bytes));
+            }
         }
     }
     files.sort();
     files
 }
 
+/// Writes the files in place: replacing a file makes the file system write it to disk.
 pub fn restore(dir: &Path, image: &[(String, Vec<u8>)]) {
     for (name, bytes) in image {
-        fs::write(dir.join(name), bytes).unwrap();
+        let mut open = fs::OpenOptions::new();
+        let file = open.write(true).create(true).truncate(false).open(dir.join(name)).unwrap();
+        file.write_all_at(bytes, 0).unwrap();
+        file.set_len(bytes.len() as u64).unwrap();
     }
 }

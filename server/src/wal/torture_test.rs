@@ -140,7 +140,12 @@ fn torture(victim: &Victim) {
             }
             check(victim, dir.path(), at, offset, |bytes| bytes.truncate(offset));
         }
+        let synced = victim.bounds[at].0;
         for offset in (0..end - 64).step_by(8) {
+            // A hole over the last frames may swallow a promise with all that tells of it.
+            if offset < synced && synced < offset + 64 {
+                continue;
+            }
             check(victim, dir.path(), at, offset, |bytes| bytes[offset..offset + 64].fill(0));
         }
     }

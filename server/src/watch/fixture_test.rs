@@ -220,6 +220,7 @@ impl Client {
         let id = response.watch_id;
         if response.compact_revision != 0 {
             assert!(response.canceled && response.cancel_reason.is_empty());
+            assert_eq!(response.revision, 0, "such an answer has none");
             // The answer may have waited while the store was compacted further.
             let at = response.compact_revision;
             assert!(at <= compacted, "{at} is not compacted, {compacted} is");

@@ -35,7 +35,8 @@ pub struct Create {
 pub struct Response {
     pub watch_id: i64,
     /// The header's revision: with events that of the last one; in a progress answer, one up to
-    /// which everything was sent before; else the applied one.
+    /// which everything was sent before; 0 when it is cancelled as compacted; else the applied
+    /// one.
     pub revision: i64,
     pub created: bool,
     pub canceled: bool,
@@ -62,8 +63,9 @@ impl Response {
         Self { watch_id, revision, canceled: true, ..Self::default() }
     }
 
-    pub(super) fn compacted(watch_id: i64, revision: i64, compact_revision: i64) -> Self {
-        Self { compact_revision, ..Self::canceled(watch_id, revision) }
+    /// Its header has no revision, as in etcd.
+    pub(super) fn compacted(watch_id: i64, compact_revision: i64) -> Self {
+        Self { compact_revision, ..Self::canceled(watch_id, 0) }
     }
 
     pub(super) fn progress(watch_id: i64, revision: i64) -> Self {

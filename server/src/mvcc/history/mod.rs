@@ -10,3 +10,7 @@ mod read;
 
 pub use facts::{Fact, History};
 pub use read::{PastItems, ReadError, RecordError, Records, read_at};
+
+#[cfg(test)]
+#[path = "history_test.rs"]
+mod tests;

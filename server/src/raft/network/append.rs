@@ -47,10 +47,15 @@ where
 /// Sends all requests over one stream without waiting for answers. A peer that leaves a request
 /// unanswered for too long ends it: openraft sets no limit of its own, and the peer may be at the
 /// other end of a connection that is open on this side only.
-pub async fn stream<'s, S>(route: &'s Route, input: S) -> Responses<'s>
+///
+/// The first request is taken before the peer is called: openraft's pause after a failure lies in
+/// its request stream, and a peer that is down would otherwise be called again at once, for ever.
+pub async fn stream<'s, S>(route: &'s Route, mut input: S) -> Responses<'s>
 where
     S: Stream<Item = AppendEntriesRequest<TypeConfig>> + Send + Unpin + 'static,
 {
+    let Some(first) = input.next().await else { return Ok(Box::pin(futures::stream::empty())) };
+    let input = futures::stream::once(std::future::ready(first)).chain(input);
     let mut client = route.client(Use::Log)?;
     let sent = Arc::new(AtomicU64::new(0));
     let (pool, counter) = (route.pool.clone(), sent.clone());
@@ -118,3 +123,7 @@ fn payload_bytes(request: &AppendEntriesRequest<TypeConfig>) -> usize {
     });
     payloads.sum()
 }
+
+#[cfg(test)]
+#[path = "append_test.rs"]
+mod tests;

@@ -79,11 +79,13 @@ impl Route {
             self.target.next_url();
         }
         tracing::debug!(member = %self.target.member, %status, "a call to a peer failed");
+        self.pool.note_failure(self.target.member, status.message());
         RPCError::Unreachable(Unreachable::from_string(status))
     }
 
     fn timed_out(&self, action: RPCTypes, timeout: Duration) -> RPCError<TypeConfig> {
         let (id, target) = (self.pool.own.member.0, self.target.member.0);
+        self.pool.note_failure(self.target.member, "no answer in time");
         RPCError::Timeout(Timeout { action, id, target, timeout })
     }
 
@@ -95,7 +97,10 @@ impl Route {
         call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
     ) -> Result<T, RPCError<TypeConfig>> {
         match tokio::time::timeout(limit, call).await {
-            Ok(Ok(response)) => Ok(response.into_inner()),
+            Ok(Ok(response)) => {
+                self.pool.note_answer(self.target.member);
+                Ok(response.into_inner())
+            }
             Ok(Err(status)) => Err(self.failed(&status)),
             Err(_) => Err(self.timed_out(action, limit)),
         }

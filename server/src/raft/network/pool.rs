@@ -1,6 +1,6 @@
 //! Connections to peers, one for each use, opened when first needed and kept.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -56,6 +56,8 @@ pub struct Pool {
     pub own: Identity,
     pub traffic: Traffic,
     channels: Mutex<HashMap<(u64, Use), Open>>,
+    /// Members whose last call failed.
+    silent: Mutex<HashSet<MemberId>>,
 }
 
 struct Open {
@@ -65,7 +67,26 @@ struct Open {
 
 impl Pool {
     pub fn new(own: Identity) -> Arc<Self> {
-        Arc::new(Self { own, traffic: Traffic::default(), channels: Mutex::default() })
+        Arc::new(Self {
+            own,
+            traffic: Traffic::default(),
+            channels: Mutex::default(),
+            silent: Mutex::default(),
+        })
+    }
+
+    /// Says once that a member does not answer, however often it is called meanwhile.
+    pub fn note_failure(&self, member: MemberId, why: &str) {
+        if self.silent.lock().insert(member) {
+            tracing::warn!(%member, why, "a member does not answer");
+        }
+    }
+
+    /// And once that it does again.
+    pub fn note_answer(&self, member: MemberId) {
+        if self.silent.lock().remove(&member) {
+            tracing::info!(%member, "a member answers again");
+        }
     }
 
     /// A client for one member. Must be called on the runtime that is to drive the connection.

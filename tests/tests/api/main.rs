@@ -1,0 +1,17 @@
+//! etcd's API over real gRPC on one member: what each request answers, and every refusal with its
+//! code and text. `parity` compares the same with a real etcd where there is one; here the expected
+//! answers are spelled out.
+
+mod alarm;
+mod compact;
+mod conversation;
+mod fixture;
+mod lease;
+mod limits;
+mod put;
+mod range;
+mod service;
+mod txn;
+mod watch;
+mod watch_history;
+mod watch_load;

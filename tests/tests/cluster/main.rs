@@ -1,0 +1,16 @@
+//! The real program under faults: processes killed, stopped and cut off, disks damaged and full,
+//! while clients go on. One file per area; what clients do meanwhile is in `load`.
+
+mod chaos;
+mod damage;
+mod failover;
+mod lagging;
+mod leases;
+mod load;
+mod room;
+mod shutdown;
+mod single;
+mod together;
+mod turn;
+mod watchers;
+mod watches;

@@ -1,0 +1,92 @@
+//! What a script is made of.
+
+use bytes::Bytes;
+use portunus_proto::etcdserverpb as pb;
+
+/// A release of etcd.
+pub type Version = (u32, u32, u32);
+
+/// A request, and since which etcd it is answered as we answer it.
+#[derive(Debug)]
+pub struct Case {
+    pub call: Call,
+    pub newer: Option<Newer>,
+}
+
+/// Why older releases of etcd are not compared.
+#[derive(Debug)]
+pub struct Newer {
+    pub since: Version,
+    pub what: &'static str,
+}
+
+impl Case {
+    pub fn since(call: Call, since: Version, what: &'static str) -> Self {
+        Self { call, newer: Some(Newer { since, what }) }
+    }
+}
+
+impl From<Call> for Case {
+    fn from(call: Call) -> Self {
+        Self { call, newer: None }
+    }
+}
+
+/// One request, or one conversation on a stream.
+#[derive(Clone, Debug)]
+pub enum Call {
+    Range(pb::RangeRequest),
+    Put(pb::PutRequest),
+    Delete(pb::DeleteRangeRequest),
+    Txn(pb::TxnRequest),
+    Compact(pb::CompactionRequest),
+    Grant(pb::LeaseGrantRequest),
+    Revoke(i64),
+    /// All on one stream.
+    KeepAlive(Vec<i64>),
+    TimeToLive(pb::LeaseTimeToLiveRequest),
+    Leases,
+    Alarm(pb::AlarmRequest),
+    Members {
+        linearizable: bool,
+    },
+    Status,
+    Hash,
+    HashKv(i64),
+    Defragment,
+    MoveLeader(u64),
+    AuthStatus,
+    /// Watches on one stream, see [`crate::watching`].
+    Watch(Vec<pb::WatchCreateRequest>),
+    /// Watch requests by themselves, and the answers up to the first that a cancelled watch or a
+    /// progress request brings.
+    Progress(Vec<pb::WatchCreateRequest>),
+}
+
+/// The end of a range of all keys from its first on.
+pub const FROM_KEY: Bytes = Bytes::from_static(&[0]);
+
+pub fn range(key: &'static str) -> pb::RangeRequest {
+    pb::RangeRequest { key: key.into(), ..Default::default() }
+}
+
+/// A range of all keys.
+pub fn all() -> pb::RangeRequest {
+    pb::RangeRequest { key: FROM_KEY, range_end: FROM_KEY, ..Default::default() }
+}
+
+pub fn put(key: &'static str, value: &'static str) -> pb::PutRequest {
+    pb::PutRequest { key: key.into(), value: value.into(), ..Default::default() }
+}
+
+pub fn delete(key: &'static str) -> pb::DeleteRangeRequest {
+    pb::DeleteRangeRequest { key: key.into(), ..Default::default() }
+}
+
+pub fn op(request: pb::request_op::Request) -> pb::RequestOp {
+    pb::RequestOp { request: Some(request) }
+}
+
+pub fn grant(id: i64, ttl: i64) -> Call {
+    Call::Grant(pb::LeaseGrantRequest { id, ttl })
+}
