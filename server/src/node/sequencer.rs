@@ -99,7 +99,7 @@ impl Sequencer {
         leases.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         self.on_leadership();
         loop {
-            let room = self.outstanding.len() < in_flight_max();
+            let room = self.outstanding.len() < ENTRIES_IN_FLIGHT_MAX;
             let open = self.held.is_none() && room && !self.reign.is_waiting();
             tokio::select! {
                 biased;
@@ -255,14 +255,4 @@ async fn released(held: &mut Option<oneshot::Receiver<()>>) {
         Some(held) => drop(held.await),
         None => std::future::pending().await,
     }
-}
-
-fn in_flight_max() -> usize {
-    static MAX: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
-    *MAX.get_or_init(|| {
-        std::env::var("PORTUNUS_X_IN_FLIGHT")
-            .ok()
-            .and_then(|n| n.parse().ok())
-            .unwrap_or(ENTRIES_IN_FLIGHT_MAX)
-    })
 }
