@@ -35,7 +35,7 @@ const LEASE_TICK: Duration = Duration::from_millis(250);
 pub enum Submission {
     Call(Call),
     /// A call whose plugins have spoken.
-    Judged(super::lane::Judged),
+    Judged(Box<super::lane::Judged>),
     /// Stop proposing and let everything outstanding come home; `held` ends the freeze.
     Freeze {
         frozen: oneshot::Sender<()>,
@@ -127,7 +127,7 @@ impl Sequencer {
         for submission in arrived.drain(..) {
             match submission {
                 Submission::Call(call) => self.decide(call, &mut batch),
-                Submission::Judged(judged) => self.decide_judged(judged, &mut batch),
+                Submission::Judged(judged) => self.decide_judged(*judged, &mut batch),
                 Submission::Freeze { frozen, held } => self.freeze(frozen, held),
             }
             if batch.is_full() {
