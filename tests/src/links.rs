@@ -59,10 +59,11 @@ impl Links {
         let pids = self.state.lock().pids.clone();
         let Ok(here) = stream.local_addr() else { return };
         let owner = tokio::task::spawn_blocking(move || owner(from, here, &pids));
-        let owner = owner.await.ok().flatten();
+        // What cannot be told apart could not be cut either; its member connects again.
+        let Some(owner) = owner.await.ok().flatten() else { return };
         let is_cut = || {
             let state = self.state.lock();
-            state.cut.contains(&to) || owner.is_some_and(|owner| state.cut.contains(&owner))
+            state.cut.contains(&to) || state.cut.contains(&owner)
         };
         let mut changed = self.changed.subscribe();
         if is_cut() {
