@@ -57,10 +57,13 @@ impl Links {
 
     async fn carry(self, mut stream: TcpStream, from: SocketAddr, to: usize, real: u16) {
         let pids = self.state.lock().pids.clone();
-        let owner = tokio::task::spawn_blocking(move || owner(from, &pids)).await.ok().flatten();
+        let Ok(here) = stream.local_addr() else { return };
+        let owner = tokio::task::spawn_blocking(move || owner(from, here, &pids));
+        // What cannot be told apart could not be cut either; its member connects again.
+        let Some(owner) = owner.await.ok().flatten() else { return };
         let is_cut = || {
             let state = self.state.lock();
-            state.cut.contains(&to) || owner.is_some_and(|owner| state.cut.contains(&owner))
+            state.cut.contains(&to) || state.cut.contains(&owner)
         };
         let mut changed = self.changed.subscribe();
         if is_cut() {
@@ -75,11 +78,13 @@ impl Links {
     }
 }
 
-/// The member whose process owns the local socket `from`.
-fn owner(from: SocketAddr, pids: &HashMap<usize, u32>) -> Option<usize> {
+/// The member whose process owns the local socket that is connected from `from` to `here`. Both
+/// ends count: a port may be in use to several places, most of them long closed.
+fn owner(from: SocketAddr, here: SocketAddr, pids: &HashMap<usize, u32>) -> Option<usize> {
     let table = std::fs::read_to_string("/proc/net/tcp").ok()?;
-    let local = format!("0100007F:{:04X}", from.port());
-    let line = table.lines().find(|line| line.split_whitespace().nth(1) == Some(&local))?;
+    let end = |address: SocketAddr| format!("0100007F:{:04X}", address.port());
+    let ends = [end(from), end(here)];
+    let line = table.lines().find(|line| line.split_whitespace().skip(1).take(2).eq(&ends))?;
     let socket = format!("socket:[{}]", line.split_whitespace().nth(9)?);
     pids.iter().find(|(_, pid)| holds(**pid, &socket)).map(|(member, _)| *member)
 }
