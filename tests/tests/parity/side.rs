@@ -112,7 +112,10 @@ impl Side {
             Call::TimeToLive(request) => {
                 shown(lease.lease_time_to_live(request), |answer| {
                     let head = render::header(&answer.header);
-                    let pb::LeaseTimeToLiveResponse { id, ttl, granted_ttl, keys, .. } = answer;
+                    let pb::LeaseTimeToLiveResponse { id, ttl, granted_ttl, .. } = answer;
+                    // etcd lists them as its map gives them out, we in order.
+                    let mut keys = answer.keys.clone();
+                    keys.sort_unstable();
                     format!("{head} {id} {} of {granted_ttl} {keys:?}", about(*ttl, *granted_ttl))
                 })
                 .await
@@ -166,9 +169,10 @@ fn about(left: i64, granted: i64) -> &'static str {
     }
 }
 
+/// Without the header, which etcd 3.4 leaves out.
 fn alarms(answer: &pb::AlarmResponse) -> String {
     let alarms: Vec<i32> = answer.alarms.iter().map(|alarm| alarm.alarm).collect();
-    format!("{} {alarms:?}", render::header(&answer.header))
+    format!("{alarms:?}")
 }
 
 fn members(answer: &pb::MemberListResponse) -> String {
