@@ -65,7 +65,9 @@ fn end(writer: &mut Writer<'_>, id: LeaseId) {
     let keys = writer.head.lease_keys(id);
     if let Some(reads) = writer.reads() {
         reads.note_lease_keys(id, keys.len());
-        keys.iter().for_each(|key| drop(writer.get(key).is_some()));
+        for key in &keys {
+            writer.get(key);
+        }
     }
     for key in keys {
         writer.delete_key(key);
