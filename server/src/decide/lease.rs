@@ -66,7 +66,7 @@ fn end(writer: &mut Writer<'_>, id: LeaseId) {
     if let Some(reads) = writer.reads() {
         reads.note_lease_keys(id, keys.len());
         for key in &keys {
-            let _ = writer.get(key);
+            writer.get(key);
         }
     }
     for key in keys {
