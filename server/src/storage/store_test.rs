@@ -1,5 +1,7 @@
 //! The store's promises without a crash: order, visibility, snapshots, installs, space, failure.
 
+#![allow(clippy::disallowed_methods, reason = "a test measures or waits by the real clock")]
+
 use std::fs;
 use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::channel;

@@ -129,8 +129,12 @@ pub fn txns() -> Vec<Case> {
         pb::TxnRequest { success: vec![pb::RequestOp { request: None }], ..Default::default() };
     calls.push(Call::Txn(empty));
     let mut script = cases(calls);
+    script.push(unknown_order());
+    script
+}
+
+fn unknown_order() -> Case {
     let unsorted = Op::RequestRange(pb::RangeRequest { sort_order: 7, ..all() });
     let call = Call::Txn(txn(vec![], vec![unsorted], vec![]));
-    script.push(Case::since(call, (3, 6, 0), "An unknown sort option is refused"));
-    script
+    Case::since(call, (3, 6, 0), "An unknown sort option is refused")
 }
