@@ -45,9 +45,21 @@ pub struct Shared {
 
 /// Requests that need the writer's place in the order.
 pub enum Control {
-    Snapshot { counts: bool, reply: Sender<Snapshot> },
-    Checkpoint { reply: Sender<u64> },
-    Replace { installed: Box<Installed>, reply: Sender<()> },
+    Snapshot {
+        counts: bool,
+        reply: Sender<Snapshot>,
+    },
+    Checkpoint {
+        reply: Sender<u64>,
+    },
+    /// Answered once nothing is left to erase of what was forgotten before.
+    Settle {
+        reply: Sender<()>,
+    },
+    Replace {
+        installed: Box<Installed>,
+        reply: Sender<()>,
+    },
     Reclaim,
     Reclaimed(Result<(), Error>),
 }
@@ -71,6 +83,8 @@ pub struct Writer {
     last_write: Instant,
     last_checkpoint: Instant,
     reclaim: Reclaim,
+    /// Who waits until all lists that a checkpoint covers are erased.
+    settling: Vec<Sender<()>>,
 }
 
 impl Writer {
@@ -96,6 +110,7 @@ impl Writer {
             last_write: Instant::now(),
             last_checkpoint: Instant::now(),
             reclaim: Reclaim::default(),
+            settling: Vec::new(),
         }
     }
 
@@ -110,6 +125,10 @@ impl Writer {
                 Work::Nothing => self.engine.health()?,
             }
             self.erase_portion()?;
+            if self.forgets.portion().is_none() {
+                // Who no longer waits is no failure.
+                self.settling.drain(..).for_each(|reply| drop(reply.send(())));
+            }
             if self.checkpoint_is_due() {
                 self.checkpoint()?;
             }
@@ -186,6 +205,11 @@ impl Writer {
             Control::Checkpoint { reply } => {
                 let index = self.checkpoint()?;
                 let _ = reply.send(index);
+            }
+            Control::Settle { reply } => {
+                // What was forgotten before may be erased from here on, a portion at a time.
+                self.checkpoint()?;
+                self.settling.push(reply);
             }
             Control::Replace { installed, reply } => {
                 self.replace(*installed)?;
