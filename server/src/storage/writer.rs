@@ -46,9 +46,21 @@ pub struct Shared {
 
 /// Requests that need the writer's place in the order.
 pub enum Control {
-    Snapshot { counts: bool, reply: Sender<Snapshot> },
-    Checkpoint { reply: Sender<u64> },
-    Replace { installed: Box<Installed>, reply: Sender<()> },
+    Snapshot {
+        counts: bool,
+        reply: Sender<Snapshot>,
+    },
+    Checkpoint {
+        reply: Sender<u64>,
+    },
+    /// Answered once nothing is left to erase of what was forgotten before.
+    Settle {
+        reply: Sender<()>,
+    },
+    Replace {
+        installed: Box<Installed>,
+        reply: Sender<()>,
+    },
     Reclaim,
     Reclaimed(Result<(), Error>),
 }
@@ -73,6 +85,8 @@ pub struct Writer {
     last_write: Tick,
     last_checkpoint: Tick,
     reclaim: Reclaim,
+    /// Who waits until all lists that a checkpoint covers are erased.
+    settling: Vec<Sender<()>>,
 }
 
 impl Writer {
@@ -100,6 +114,7 @@ impl Writer {
             last_checkpoint: clock.now(),
             clock,
             reclaim: Reclaim::default(),
+            settling: Vec::new(),
         }
     }
 
@@ -114,6 +129,10 @@ impl Writer {
                 Work::Nothing => self.engine.health()?,
             }
             self.erase_portion()?;
+            if self.forgets.portion().is_none() {
+                // Who no longer waits is no failure.
+                self.settling.drain(..).for_each(|reply| drop(reply.send(())));
+            }
             if self.checkpoint_is_due() {
                 self.checkpoint()?;
             }
@@ -191,6 +210,11 @@ impl Writer {
             Control::Checkpoint { reply } => {
                 let index = self.checkpoint()?;
                 let _ = reply.send(index);
+            }
+            Control::Settle { reply } => {
+                // What was forgotten before may be erased from here on, a portion at a time.
+                self.checkpoint()?;
+                self.settling.push(reply);
             }
             Control::Replace { installed, reply } => {
                 self.replace(*installed)?;
