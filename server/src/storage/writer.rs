@@ -131,7 +131,9 @@ impl Writer {
             self.erase_portion()?;
             if self.forgets.portion().is_none() {
                 // Who no longer waits is no failure.
-                self.settling.drain(..).for_each(|reply| drop(reply.send(())));
+                for reply in self.settling.drain(..) {
+                    let _ = reply.send(());
+                }
             }
             if self.checkpoint_is_due() {
                 self.checkpoint()?;
