@@ -1,6 +1,8 @@
 //! Measures the core alone, on one thread: the tree against the standard library's map, puts
 //! decided on a large head, and loading a store. `cargo run --release --example core_bench [keys]`.
 
+#![allow(clippy::disallowed_methods, reason = "a benchmark reads the real clock")]
+
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::time::{Duration, Instant};

@@ -3,6 +3,8 @@
 //!
 //! `cargo run --release -p portunus --example watch_hub`
 
+#![allow(clippy::disallowed_methods, reason = "a benchmark reads the real clock")]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

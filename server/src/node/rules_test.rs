@@ -87,6 +87,11 @@ impl Hand {
         }
     }
 
+    /// Ends the member before its directory goes: a store without one stops the process.
+    async fn close(self) {
+        self.node.stop().await;
+    }
+
     fn value(&self, key: &str) -> Option<String> {
         self.node.shared.applied.with(|version| {
             let item = version.state.get(key.as_bytes())?;
@@ -153,6 +158,7 @@ async fn a_rejected_entry_in_the_middle_of_a_pipeline_loses_and_repeats_nothing(
     let version = hand.node.shared.applied.load();
     assert!(version.state.items().iter().all(|item| item.version() == 1));
     assert_eq!(version.state.chain, hand.sequencer.head.chain, "the head is the applied state");
+    hand.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -170,6 +176,7 @@ async fn an_answer_that_rests_on_a_lost_entry_is_decided_again() {
         other => panic!("{other:?}"),
     }
     assert_eq!(hand.value("k").as_deref(), Some("created"));
+    hand.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -188,6 +195,7 @@ async fn an_answer_without_effect_waits_for_what_it_saw() {
         Said::Reply(Reply::Txn(reply)) => assert!(!reply.succeeded),
         other => panic!("{other:?}"),
     }
+    hand.close().await;
 }
 
 /// Between an entry's being applied and its being visible a reader could still see less than an
@@ -229,6 +237,8 @@ async fn nothing_is_decided_before_a_blank_entry_of_this_reign_is_applied() {
     late.sequencer.on_leadership();
     late.resolve().await;
     assert!(late.sequencer.reign.leading().is_some());
+    hand.close().await;
+    late.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -243,6 +253,7 @@ async fn an_entry_whose_predecessor_was_not_applied_is_void_and_taken_back() {
         assert_eq!(put_revision(answer).await, 2, "decided again on the applied state");
     }
     assert_eq!(hand.value("k").as_deref(), Some("v"));
+    hand.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -272,6 +283,7 @@ async fn the_first_renewal_after_a_checkpoint_is_in_the_log_before_it_is_answere
     for answer in again {
         assert!(matches!(said(answer).await, Said::KeepAlive(KeepAlive { ttl: 600, .. })));
     }
+    hand.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -288,6 +300,7 @@ async fn a_revocation_in_flight_answers_a_renewal_only_once_it_is_applied() {
     drop(revoked);
     let renewed = said(renewed.pop().unwrap()).await;
     assert!(matches!(renewed, Said::KeepAlive(KeepAlive { ttl: 0, .. })), "{renewed:?}");
+    hand.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -300,4 +313,5 @@ async fn a_member_that_does_not_lead_hands_the_question_back() {
     hand.sequencer.on_leadership();
     hand.resolve().await;
     assert_eq!(hand.value("k"), None);
+    hand.close().await;
 }
