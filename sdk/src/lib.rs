@@ -30,7 +30,13 @@
 
 extern crate self as portunus_sdk;
 
-#[allow(missing_docs, clippy::all, reason = "generated from wit/")]
+#[allow(
+    missing_docs,
+    clippy::all,
+    clippy::too_many_lines,
+    clippy::unwrap_used,
+    reason = "generated from wit/"
+)]
 #[rustfmt::skip]
 mod bindings {
     pub mod host;

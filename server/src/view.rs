@@ -19,6 +19,8 @@ pub struct ReadSet {
     ranges: Vec<KeyRange>,
     /// Whether each lease existed.
     leases: BTreeMap<LeaseId, bool>,
+    /// How many keys hung on each lease whose keys were read, see [`ReadSet::note_lease_keys`].
+    attached: BTreeMap<LeaseId, usize>,
 }
 
 impl ReadSet {
@@ -46,6 +48,12 @@ impl ReadSet {
         self.leases.entry(id).or_insert(exists);
     }
 
+    /// Notes that the keys of a lease were read and how many there were. Each of them is noted as
+    /// a key as well: while none is written and their number stays, they are the same.
+    pub fn note_lease_keys(&mut self, id: LeaseId, count: usize) {
+        self.attached.entry(id).or_insert(count);
+    }
+
     /// Takes in what a part of the same decision read, begun on the same state.
     pub fn merge(&mut self, other: ReadSet) {
         self.seen = self.seen.min(other.seen);
@@ -55,6 +63,9 @@ impl ReadSet {
         other.ranges.iter().for_each(|range| self.note_range(range));
         for (id, exists) in other.leases {
             self.leases.entry(id).or_insert(exists);
+        }
+        for (id, count) in other.attached {
+            self.attached.entry(id).or_insert(count);
         }
     }
 
@@ -68,6 +79,7 @@ impl ReadSet {
     pub fn still_valid(&self, head: &State, recent: &Recent) -> bool {
         self.bindings_revision == head.bindings_revision
             && self.leases.iter().all(|(id, exists)| head.lease(*id).is_some() == *exists)
+            && self.attached.iter().all(|(id, n)| head.leases().attached_count(*id) == *n)
             && self.keys.iter().all(|(key, seen)| head.get(key).map(Item::modified) == *seen)
             && self.ranges_still_valid(head, recent)
     }

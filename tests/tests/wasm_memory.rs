@@ -10,6 +10,8 @@ use portunus::wasm::{Engine, EngineOptions, Limits, Verdict, WritePolicy};
 
 const BINDINGS: usize = 10_000;
 const IDLE: usize = 32;
+/// Calls before the measurement: what the first instances and the allocator take once.
+const WARM_UP: usize = 128;
 const PAGE_BYTES: usize = 4096;
 
 fn resident_bytes() -> usize {
@@ -26,9 +28,8 @@ fn ten_thousand_bindings_share_the_warm_instances() {
     let mut ask = |policy: &WritePolicy| {
         assert_eq!(put(policy, &mut keys, "app/a", b"v"), Ok(Verdict::Allow))
     };
-    // What the first instances and the allocator take once is not what is asked here.
     let bindings: Vec<_> = (0..BINDINGS).map(|_| bind(&engine, &plugin, "", Limits::MAX)).collect();
-    bindings.iter().take(4 * IDLE).for_each(&mut ask);
+    bindings.iter().take(WARM_UP).for_each(&mut ask);
     let before = resident_bytes();
     bindings.iter().for_each(&mut ask);
     let grown = resident_bytes().saturating_sub(before);

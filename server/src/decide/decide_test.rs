@@ -10,6 +10,7 @@ use crate::effect::{Author, Binding, Component, Effect};
 use crate::limits::COMPONENT_BYTES_MAX;
 use crate::machine::{State, What};
 use crate::types::{Item, LeaseId, MemberId};
+use crate::view::Recent;
 
 fn cx() -> Cx<'static> {
     Cx {
@@ -267,6 +268,28 @@ fn a_request_resolves_to_the_writes_of_the_branches_taken() {
     assert_eq!(writes, [(&b"n"[..], false), (b"a", true)]);
     assert!(matches!(resolved.changes[1].what, What::Delete { .. }));
     assert_eq!((keys(&state), keys(&resolved.after)), (vec!["a".into()], vec!["n".into()]));
+}
+
+#[test]
+fn what_a_revocation_deletes_belongs_to_its_read_set() {
+    let mut state = State::default();
+    grant(&mut state, 1);
+    run(&mut state, &Request::Put(put_request("a", "", 1))).expect("a known lease");
+    let revoke = Request::lease_revoke(LeaseId(1));
+    let reads = resolve(&state, &revoke, &cx()).expect("a known lease").reads;
+    let stands = |between: Vec<pb::PutRequest>| {
+        let (mut head, mut recent) = (state.clone(), Recent::default());
+        for put in between {
+            let mut draft = Draft::default();
+            decide(&mut head, &Request::Put(put), &[], &cx(), &mut draft).expect("a known lease");
+            draft.changes.iter().for_each(|change| recent.push(change));
+        }
+        reads.still_valid(&head, &recent)
+    };
+    assert!(stands(vec![put_request("b", "", 0)]));
+    assert!(!stands(vec![put_request("a", "", 0)]), "a key left the lease");
+    assert!(!stands(vec![put_request("b", "", 1)]), "a key came to the lease");
+    assert!(!stands(vec![put_request("a", "", 0), put_request("b", "", 1)]), "one for another");
 }
 
 #[test]

@@ -62,7 +62,14 @@ pub(super) fn expire(writer: &mut Writer<'_>, ids: &[LeaseId]) -> Vec<LeaseId> {
 
 /// Deletes the lease's keys in order and then the lease.
 fn end(writer: &mut Writer<'_>, id: LeaseId) {
-    for key in writer.head.lease_keys(id) {
+    let keys = writer.head.lease_keys(id);
+    if let Some(reads) = writer.reads() {
+        reads.note_lease_keys(id, keys.len());
+        for key in &keys {
+            writer.get(key);
+        }
+    }
+    for key in keys {
         writer.delete_key(key);
     }
     writer.emit(Effect::LeaseRevoke { id });

@@ -29,11 +29,16 @@ pub(super) fn check(head: &State, request: &Request, cx: &Cx<'_>) -> Result<(), 
 /// Requests on keys and leases, as opposed to those that keep the cluster going.
 fn is_clients(request: &Request) -> bool {
     use Request::{Compact, DeleteRange, LeaseExpire, LeaseGrant, LeaseRevoke, Put, Txn};
-    match request {
-        Put(_) | DeleteRange(_) | Txn(_) | Compact(_) => true,
-        LeaseGrant(_) | LeaseRevoke(_) | LeaseExpire(_) => true,
-        _ => false,
-    }
+    matches!(
+        request,
+        Put(_)
+            | DeleteRange(_)
+            | Txn(_)
+            | Compact(_)
+            | LeaseGrant(_)
+            | LeaseRevoke(_)
+            | LeaseExpire(_)
+    )
 }
 
 /// What a request is charged, in bytes.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use portunus_proto::etcdserverpb as pb;
 
-use crate::effect::{Alarm, AlarmKind, Attributes, Binding, Component};
+use crate::effect::{AlarmKind, Attributes, Binding, Component};
 use crate::machine::State;
 use crate::types::{LeaseId, MemberId};
 
@@ -62,10 +62,9 @@ impl Request {
         Self::LeaseRevoke(pb::LeaseRevokeRequest { id: id.0 })
     }
 
-    /// Raises the alarm about space for `member`; none when it is raised already.
+    /// Raises the alarm about space for `member`; none when it is raised already, for whomever.
     pub fn raise_no_space(head: &State, member: MemberId) -> Option<Self> {
-        let alarm = Alarm { member, kind: AlarmKind::NoSpace };
-        (!head.registry().alarms.contains(&alarm)).then(|| {
+        (!head.registry().is_raised(AlarmKind::NoSpace)).then(|| {
             Self::Alarm(pb::AlarmRequest {
                 action: pb::alarm_request::AlarmAction::Activate.into(),
                 member_id: member.0,

@@ -61,6 +61,20 @@ impl Node {
         Ok(reply)
     }
 
+    /// Returns once what is compacted on this member no longer counts as stored, so that the space
+    /// is there for whoever clears the alarm about it next. Nobody is held up.
+    pub async fn defragment(&self) -> Result<(), Failure> {
+        let compacted = self.shared.applied.with(|version| version.state.compacted);
+        let mut forgotten = self.shared.forgotten.subscribe();
+        let _ = forgotten.wait_for(|done| *done >= compacted).await;
+        let shared = self.shared.clone();
+        match tokio::task::spawn_blocking(move || shared.store.settle()).await {
+            Ok(Ok(())) => Ok(()),
+            // The writer of the store ends with the member.
+            Ok(Err(_)) | Err(_) => Err(Failure::Stopped),
+        }
+    }
+
     pub(super) async fn decide(&self, request: Request) -> Result<Reply, Error> {
         match self.ask(Ask::Decide(request)).await? {
             Said::Reply(reply) => Ok(reply),

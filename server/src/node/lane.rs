@@ -50,6 +50,7 @@ struct Job {
 }
 
 /// The way into the lane.
+#[derive(Default)]
 pub struct Lane {
     desk: Arc<Desk>,
 }
@@ -68,12 +69,6 @@ struct Waiting {
     running: HashMap<String, usize>,
     count: usize,
     closed: bool,
-}
-
-impl Default for Lane {
-    fn default() -> Self {
-        Self { desk: Arc::default() }
-    }
 }
 
 impl Lane {
@@ -130,7 +125,7 @@ fn run(desk: &Desk, shared: &Shared, queue: &mpsc::Sender<Submission>) {
         let judged = judge_one(shared, job, binding.clone());
         desk.done(&binding);
         if let Some(judged) = judged
-            && queue.blocking_send(Submission::Judged(judged)).is_err()
+            && queue.blocking_send(Submission::Judged(Box::new(judged))).is_err()
         {
             return;
         }

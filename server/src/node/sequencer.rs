@@ -35,7 +35,7 @@ const LEASE_TICK: Duration = Duration::from_millis(250);
 pub enum Submission {
     Call(Call),
     /// A call whose plugins have spoken.
-    Judged(super::lane::Judged),
+    Judged(Box<super::lane::Judged>),
     /// Stop proposing and let everything outstanding come home; `held` ends the freeze.
     Freeze {
         frozen: oneshot::Sender<()>,
@@ -99,7 +99,7 @@ impl Sequencer {
         leases.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         self.on_leadership();
         loop {
-            let room = self.outstanding.len() < in_flight_max();
+            let room = self.outstanding.len() < ENTRIES_IN_FLIGHT_MAX;
             let open = self.held.is_none() && room && !self.reign.is_waiting();
             tokio::select! {
                 biased;
@@ -127,7 +127,7 @@ impl Sequencer {
         for submission in arrived.drain(..) {
             match submission {
                 Submission::Call(call) => self.decide(call, &mut batch),
-                Submission::Judged(judged) => self.decide_judged(judged, &mut batch),
+                Submission::Judged(judged) => self.decide_judged(*judged, &mut batch),
                 Submission::Freeze { frozen, held } => self.freeze(frozen, held),
             }
             if batch.is_full() {
@@ -255,14 +255,4 @@ async fn released(held: &mut Option<oneshot::Receiver<()>>) {
         Some(held) => drop(held.await),
         None => std::future::pending().await,
     }
-}
-
-fn in_flight_max() -> usize {
-    static MAX: std::sync::OnceLock<usize> = std::sync::OnceLock::new();
-    *MAX.get_or_init(|| {
-        std::env::var("PORTUNUS_X_IN_FLIGHT")
-            .ok()
-            .and_then(|n| n.parse().ok())
-            .unwrap_or(ENTRIES_IN_FLIGHT_MAX)
-    })
 }

@@ -132,17 +132,7 @@ pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
     let recovered = tokio::task::spawn_blocking(move || recover(&dir))
         .await
         .expect("recovery does not panic")?;
-    // Its votes went with it: it could elect a leader that lacks what it has acknowledged.
-    if wal.last().is_none() && wal.vote().is_none() && recovered.applied.is_some() {
-        return Err(StartError::LogGone { path: parts.data_dir.join("wal").display().to_string() });
-    }
-    if let Some(first) = wal
-        .last()
-        .map(|_| wal.range().start)
-        .filter(|first| recovered.applied.map_or(0, |applied| applied.index) + 1 < *first)
-    {
-        return Err(StartError::Unrestorable { first });
-    }
+    check_fit(parts, &wal, recovered.applied)?;
     let Recovered { store, state, history, applied, membership } = recovered;
     let (queue, submissions) = mpsc::channel(REQUESTS_QUEUED_MAX);
     let (confirm, rounds) = Confirm::new();
@@ -196,6 +186,19 @@ pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
     Ok(Built { node, submissions, rounds })
 }
 
+/// Log and store must be of one history, without a gap between them.
+fn check_fit(parts: &Parts, wal: &Wal, applied: Option<LogId>) -> Result<(), StartError> {
+    // Its votes went with it: it could elect a leader that lacks what it has acknowledged.
+    if wal.last().is_none() && wal.vote().is_none() && applied.is_some() {
+        return Err(StartError::LogGone { path: parts.data_dir.join("wal").display().to_string() });
+    }
+    let reached = applied.map_or(0, |applied| applied.index);
+    match wal.last().map(|_| wal.range().start) {
+        Some(first) if reached + 1 < first => Err(StartError::Unrestorable { first }),
+        _ => Ok(()),
+    }
+}
+
 fn prepare_dir(dir: &Path) -> Result<(), StartError> {
     let fail = |why: std::io::Error| StartError::DataDir {
         path: dir.display().to_string(),
@@ -240,7 +243,8 @@ fn read_store(dir: &Path) -> Result<Recovered, StartError> {
         ..storage::Options::default()
     };
     let (store, _) = Store::open(dir, options)?;
-    let (mut rows, mut records): (Vec<(Bytes, Bytes)>, Vec<(Revision, What)>) = Default::default();
+    let mut rows: Vec<(Bytes, Bytes)> = Vec::new();
+    let mut records: Vec<(Revision, What)> = Vec::new();
     store.load(
         |key, value| rows.push((key, value)),
         |at, record| records.push((at, past::what(record))),

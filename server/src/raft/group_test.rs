@@ -1,5 +1,7 @@
 //! Elections, replication and the fates of proposals.
 
+#![allow(clippy::disallowed_methods, reason = "a test measures or waits by the real clock")]
+
 use bytes::Bytes;
 
 use super::cluster_test::*;

@@ -1,6 +1,8 @@
 //! The store after a crash: whatever became of the journal and of unsynced bytes, it holds exactly
 //! what the batches up to the index it claims left, and the replay of the rest makes it whole.
 
+#![allow(clippy::disallowed_methods, reason = "a test measures or waits by the real clock")]
+
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;

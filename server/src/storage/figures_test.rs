@@ -2,6 +2,8 @@
 //! test opens, in a process of its own, what the first left in the directory that
 //! `PORTUNUS_STORE_FIGURES` names: what the engine itself keeps in memory.
 
+#![allow(clippy::disallowed_methods, reason = "a test measures or waits by the real clock")]
+
 use std::time::Instant;
 
 use super::super::Batch;

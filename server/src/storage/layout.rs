@@ -14,9 +14,10 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::error::Error;
+use crate::clock::Clock;
 
 /// First line of `CURRENT`: what wrote this directory, and in which format.
 pub const FORMAT: &str = "portunus-store 1";
@@ -44,11 +45,12 @@ impl Layout {
         fs::create_dir_all(dir).map_err(Error::io("create the directory"))?;
         let lock = File::options().create(true).truncate(false).write(true).open(dir.join(LOCK));
         let lock = lock.map_err(Error::io("create the lock file"))?;
-        let deadline = Instant::now() + LOCK_PATIENCE;
+        let clock = Clock::system();
+        let begun = clock.now();
         loop {
             match lock.try_lock() {
                 Ok(()) => break,
-                Err(fs::TryLockError::WouldBlock) if Instant::now() < deadline => {
+                Err(fs::TryLockError::WouldBlock) if clock.now().since(begun) < LOCK_PATIENCE => {
                     std::thread::sleep(LOCK_POLL);
                 }
                 Err(fs::TryLockError::WouldBlock) => return Err(Error::Locked(dir.to_path_buf())),

@@ -179,6 +179,12 @@ impl Store {
         self.ask(|reply| Control::Checkpoint { reply })
     }
 
+    /// Waits until what was forgotten so far is erased and no longer counts in
+    /// [`Store::live_bytes`]. Writes go on meanwhile.
+    pub fn settle(&self) -> Result<(), Error> {
+        self.ask(|reply| Control::Settle { reply })
+    }
+
     /// Starts to receive a snapshot beside the current contents.
     pub fn installer(&self) -> Result<Installer, Error> {
         Installer::new(&self.layout, self.cache_bytes)

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::RwLock;
 
@@ -19,6 +19,7 @@ use super::queue::{Batch, Queue, Stop, Work};
 use super::reclaim::Reclaim;
 use super::row_key;
 use super::snapshot::Snapshot;
+use crate::clock::{Clock, Tick};
 use crate::types::Revision;
 
 /// Batches written in one go: enough to amortise a commit, little enough to stay responsive.
@@ -45,9 +46,21 @@ pub struct Shared {
 
 /// Requests that need the writer's place in the order.
 pub enum Control {
-    Snapshot { counts: bool, reply: Sender<Snapshot> },
-    Checkpoint { reply: Sender<u64> },
-    Replace { installed: Box<Installed>, reply: Sender<()> },
+    Snapshot {
+        counts: bool,
+        reply: Sender<Snapshot>,
+    },
+    Checkpoint {
+        reply: Sender<u64>,
+    },
+    /// Answered once nothing is left to erase of what was forgotten before.
+    Settle {
+        reply: Sender<()>,
+    },
+    Replace {
+        installed: Box<Installed>,
+        reply: Sender<()>,
+    },
     Reclaim,
     Reclaimed(Result<(), Error>),
 }
@@ -68,9 +81,12 @@ pub struct Writer {
     forgets: Forgets,
     /// Bytes that a restart would replay.
     unsaved: usize,
-    last_write: Instant,
-    last_checkpoint: Instant,
+    clock: Clock,
+    last_write: Tick,
+    last_checkpoint: Tick,
     reclaim: Reclaim,
+    /// Who waits until all lists that a checkpoint covers are erased.
+    settling: Vec<Sender<()>>,
 }
 
 impl Writer {
@@ -82,6 +98,7 @@ impl Writer {
         forgets: Forgets,
     ) -> Self {
         let engine = shared.engine.read().clone();
+        let clock = Clock::system();
         Self {
             shared,
             layout,
@@ -93,9 +110,11 @@ impl Writer {
             rows: Rows::new(),
             forgets,
             unsaved: 0,
-            last_write: Instant::now(),
-            last_checkpoint: Instant::now(),
+            last_write: clock.now(),
+            last_checkpoint: clock.now(),
+            clock,
             reclaim: Reclaim::default(),
+            settling: Vec::new(),
         }
     }
 
@@ -110,6 +129,12 @@ impl Writer {
                 Work::Nothing => self.engine.health()?,
             }
             self.erase_portion()?;
+            if self.forgets.portion().is_none() {
+                // Who no longer waits is no failure.
+                for reply in self.settling.drain(..) {
+                    let _ = reply.send(());
+                }
+            }
             if self.checkpoint_is_due() {
                 self.checkpoint()?;
             }
@@ -122,12 +147,13 @@ impl Writer {
     }
 
     fn checkpoint_is_due(&self) -> bool {
-        let quiet = || self.last_write.elapsed() >= IDLE_CHECKPOINT;
+        let quiet = || self.clock.now().since(self.last_write) >= IDLE_CHECKPOINT;
         let idle = || self.shared.queue.pending_bytes() == 0;
         let forgotten = self.forgets.is_waiting() || self.reclaim.awaits_checkpoint();
         self.unsaved >= self.options.checkpoint_bytes
             || (self.is_ahead() && quiet())
-            || (forgotten && (idle() || self.last_checkpoint.elapsed() >= FORGET_PATIENCE))
+            || (forgotten
+                && (idle() || self.clock.now().since(self.last_checkpoint) >= FORGET_PATIENCE))
     }
 
     fn is_ahead(&self) -> bool {
@@ -154,7 +180,7 @@ impl Writer {
             }
             self.forgets.defer(&batch.forget, &mut self.rows);
         }
-        self.last_write = Instant::now();
+        self.last_write = self.clock.now();
         Ok(())
     }
 
@@ -167,7 +193,7 @@ impl Writer {
         let _ = live.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |live| {
             Some(live.saturating_sub(bytes))
         });
-        self.last_write = Instant::now();
+        self.last_write = self.clock.now();
         if self.forgets.portion().is_none() {
             self.reclaim.erased(&self.shared, &self.engine);
         }
@@ -186,6 +212,11 @@ impl Writer {
             Control::Checkpoint { reply } => {
                 let index = self.checkpoint()?;
                 let _ = reply.send(index);
+            }
+            Control::Settle { reply } => {
+                // What was forgotten before may be erased from here on, a portion at a time.
+                self.checkpoint()?;
+                self.settling.push(reply);
             }
             Control::Replace { installed, reply } => {
                 self.replace(*installed)?;
@@ -210,20 +241,20 @@ impl Writer {
         if self.is_ahead() {
             self.save()?;
         }
-        self.last_checkpoint = Instant::now();
+        self.last_checkpoint = self.clock.now();
         self.reclaim.checkpointed();
         Ok(self.mark.index)
     }
 
     fn save(&mut self) -> Result<(), Error> {
-        let started = Instant::now();
+        let started = self.clock.now();
         let mark = Mark { index: self.index, head: self.head, previous: self.mark.index };
         self.engine.checkpoint(&self.rows, mark)?;
         tracing::debug!(
             index = mark.index,
             bytes = self.unsaved,
             rows = self.rows.len(),
-            micros = started.elapsed().as_micros() as u64,
+            micros = self.clock.now().since(started).as_micros() as u64,
             "checkpoint of the store"
         );
         self.rows.clear();

@@ -1,5 +1,7 @@
 //! What the tests of the log share: small logs, waiting for the disk, images of a directory.
 
+#![allow(clippy::disallowed_methods, reason = "a test measures or waits by the real clock")]
+
 use std::fs;
 use std::io;
 use std::os::unix::fs::FileExt;

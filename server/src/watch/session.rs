@@ -38,6 +38,13 @@ pub(super) enum Work {
     Idle,
 }
 
+/// Revisions to bring watchers up with, and what was compacted when they were read.
+#[derive(Clone, Copy)]
+struct Chunk<'a> {
+    revisions: &'a [Arc<super::event::Committed>],
+    compacted: i64,
+}
+
 #[derive(Debug)]
 pub(super) struct Session {
     shared: Arc<Shared>,
@@ -283,12 +290,13 @@ impl Session {
         let asked: Vec<u64> = queries.iter().map(|query| query.slot).collect();
         let mut board = self.shared.board.lock();
         let (courses, chunk) = board.catch_up(self.number, &queries, CATCH_UP_LIMIT);
+        let chunk = Chunk { revisions: &chunk, compacted: board.compacted };
         drop(board);
         for (slot, course) in asked.into_iter().zip(courses) {
             match course {
-                Course::Live { from } => self.advance(slot, &chunk, Place::Live { from }),
+                Course::Live { from } => self.advance(slot, chunk, Place::Live { from }),
                 Course::Continue { next } => {
-                    self.advance(slot, &chunk, Place::Behind { next });
+                    self.advance(slot, chunk, Place::Behind { next });
                     self.behind.push_back(slot);
                 }
                 Course::History { to } => self.scannable.push_back((slot, to)),
@@ -297,10 +305,10 @@ impl Session {
         }
     }
 
-    fn advance(&mut self, slot: u64, chunk: &[Arc<super::event::Committed>], place: Place) {
+    fn advance(&mut self, slot: u64, chunk: Chunk<'_>, place: Place) {
         let bytes_max = self.shared.options.response_bytes_max;
         if let Some(watcher) = self.watchers.get_mut(&slot) {
-            watcher.take_from(chunk, bytes_max, &mut self.ready);
+            watcher.take_from(chunk.revisions, chunk.compacted, bytes_max, &mut self.ready);
             watcher.place = place;
         }
     }
@@ -359,7 +367,8 @@ impl Session {
                 // Records may have been removed under the scan's feet.
                 Place::Behind { next: own } if own < gone => self.lose(slot, gone),
                 Place::Behind { next: own } => {
-                    self.advance(slot, &chunk, Place::Behind { next: own.max(next) });
+                    let chunk = Chunk { revisions: &chunk, compacted };
+                    self.advance(slot, chunk, Place::Behind { next: own.max(next) });
                     self.behind.push_back(slot);
                 }
                 Place::Live { .. } => {}

@@ -84,10 +84,12 @@ impl Watcher {
         first
     }
 
-    /// Takes from a chunk what it wants and does not have yet.
+    /// Takes from a chunk what it wants and does not have yet. What a key held before the
+    /// `compacted` revision is not told, wherever the chunk comes from.
     pub(super) fn take_from(
         &mut self,
         chunk: &[std::sync::Arc<Committed>],
+        compacted: i64,
         bytes_max: usize,
         ready: &mut VecDeque<Response>,
     ) {
@@ -95,9 +97,10 @@ impl Watcher {
         let start = chunk.partition_point(|committed| committed.revision() < next);
         for committed in &chunk[start..] {
             let revision = committed.revision();
+            let with_prev = self.wants.prev_kv && revision > compacted;
             for event in committed.events() {
                 if self.wants.admits(event) && self.range.contains(event.key()) {
-                    let encoded = event.encoded(revision, self.wants.prev_kv).clone();
+                    let encoded = event.encoded(revision, with_prev).clone();
                     self.push(revision, encoded, bytes_max, ready);
                 }
             }

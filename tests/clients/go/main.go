@@ -16,6 +16,7 @@ import (
 	"go.etcd.io/etcd/client/v3/namespace"
 	"go.etcd.io/etcd/client/v3/naming/endpoints"
 	"go.etcd.io/etcd/client/v3/ordering"
+	"google.golang.org/grpc"
 )
 
 // patience is reached only when an answer is missing.
@@ -48,6 +49,7 @@ func main() {
 		{"lease expiry", leaseExpiry}, {"mutex", mutex}, {"election", election}, {"stm", stm},
 		{"naming", naming}, {"namespace and ordering", namespaced}, {"cluster", cluster},
 		{"maintenance", maintenance}, {"require leader", requireLeader},
+		{"a URL as authority", urlAsAuthority},
 	}
 	failed := false
 	for _, check := range checks {
@@ -571,4 +573,26 @@ func maintenance(ctx context.Context, c *clientv3.Client) error {
 func requireLeader(ctx context.Context, c *clientv3.Client) error {
 	_, err := c.Get(clientv3.WithRequireLeader(ctx), "any")
 	return err
+}
+
+// urlAsAuthority sends what etcdctl 3.4 sends for "endpoint status".
+func urlAsAuthority(ctx context.Context, c *clientv3.Client) error {
+	other, err := clientv3.New(clientv3.Config{
+		Endpoints:   c.Endpoints(),
+		DialTimeout: 5 * time.Second,
+		DialOptions: []grpc.DialOption{grpc.WithAuthority("http://127.0.0.1:2379")},
+	})
+	if err != nil {
+		return err
+	}
+	defer other.Close()
+	for range 3 {
+		if _, err := other.Status(ctx, c.Endpoints()[0]); err != nil {
+			return err
+		}
+		if _, err := other.Put(ctx, "authority", "1"); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -103,7 +103,17 @@ async fn a_full_store_refuses_what_would_grow_it_until_space_is_won_back() {
     let compact = pb::CompactionRequest { revision, physical: true };
     single.rpc.kv.compact(compact).await.unwrap();
     single.rpc.maintenance.defragment(pb::DefragmentRequest {}).await.unwrap();
-    alarm(&mut single, Deactivate, pb::AlarmType::Nospace).await;
+    let raised = alarm(&mut single, Get, pb::AlarmType::None).await;
+    let [raised] = &raised[..] else { panic!("{raised:?}") };
+    assert_eq!(raised.alarm(), pb::AlarmType::Nospace);
+    // An alarm is cleared for the member that raised it and for no other.
+    assert_eq!(alarm(&mut single, Deactivate, pb::AlarmType::Nospace).await, []);
+    let request = pb::AlarmRequest {
+        action: Deactivate.into(),
+        member_id: raised.member_id,
+        alarm: raised.alarm,
+    };
+    single.rpc.maintenance.alarm(request).await.unwrap();
     assert_eq!(alarm(&mut single, Get, pb::AlarmType::None).await, []);
     single.put("small", "v").await;
 }

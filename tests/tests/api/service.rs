@@ -46,7 +46,7 @@ async fn the_status_of_a_member() {
 #[tokio::test]
 async fn a_hash_tells_the_data_and_the_revision() {
     let mut single = Single::start().await;
-    let mut hash = async |single: &mut Single, revision| {
+    let hash = async |single: &mut Single, revision| {
         let request = pb::HashKvRequest { revision };
         single.rpc.maintenance.hash_kv(request).await.map(tonic::Response::into_inner)
     };

@@ -52,7 +52,8 @@ async fn with_key() -> Single {
 async fn every_target_compares_in_every_way() {
     use CompareResult::{Equal, Greater, Less, NotEqual};
     let mut single = with_key().await;
-    let numbers: [(fn(i64) -> TargetUnion, i64); 4] = [
+    type Target = fn(i64) -> TargetUnion;
+    let numbers: [(Target, i64); 4] = [
         (TargetUnion::Version, 2),
         (TargetUnion::CreateRevision, 2),
         (TargetUnion::ModRevision, 3),

@@ -65,7 +65,7 @@ async fn a_thousand_streams_dropped_at_once_leave_the_connection_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_does_not_read_costs_nobody_else() {
-    let mut single = Single::start().await;
+    let single = Single::start().await;
     // On a connection of its own: what stops is that connection's flow.
     let mut deaf_rpc = Rpc::connect(&single.member.client_url).await.unwrap();
     let mut deaf = Conversation::over(&mut deaf_rpc).await;

@@ -10,7 +10,7 @@ mod render;
 mod side;
 mod watching;
 
-use call::Case;
+use call::{Call, Case, Version};
 use etcd::Etcd;
 use portunus_tests::Member;
 use side::Side;
@@ -49,6 +49,13 @@ async fn compare(script: Vec<Case>) {
             continue;
         }
         let (expected, found) = tokio::join!(theirs.run(&case.call), ours.run(&case.call));
+        if is_only_another_order(&case.call, etcd.version, [&expected, &found]) {
+            println!(
+                "not compared with {:?}: which refusal comes first: {:?}",
+                etcd.version, case.call
+            );
+            continue;
+        }
         compared += 1;
         if expected != found {
             let call = &case.call;
@@ -59,4 +66,11 @@ async fn compare(script: Vec<Case>) {
     println!("{compared} answers compared with etcd {:?}", etcd.version);
     let told: String = differences.iter().take(TOLD).map(String::as_str).collect();
     assert!(differences.is_empty(), "{} of {compared} answers differ:\n{told}", differences.len());
+}
+
+/// Before 3.6 etcd checks all puts of a transaction and then all its ranges; since then, as we do,
+/// all operations in their order. It tells only when two of them are refused for different reasons.
+fn is_only_another_order(call: &Call, version: Version, answers: [&str; 2]) -> bool {
+    let refused = answers.iter().all(|answer| answer.starts_with("refused"));
+    matches!(call, Call::Txn(_)) && version < (3, 6, 0) && refused && answers[0] != answers[1]
 }

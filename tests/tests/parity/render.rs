@@ -59,7 +59,7 @@ pub struct Shown<'a>(pub &'a [portunus_proto::mvccpb::KeyValue]);
 
 impl Debug for Shown<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|kv| one(kv))).finish()
+        f.debug_list().entries(self.0.iter().map(one)).finish()
     }
 }
 

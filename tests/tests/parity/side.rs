@@ -1,6 +1,7 @@
 //! One of the two servers, asked.
 
 use std::future::Future;
+use std::time::Duration;
 
 use portunus_proto::etcdserverpb as pb;
 use portunus_tests::Rpc;
@@ -8,6 +9,9 @@ use tonic::{Response, Status};
 
 use crate::call::Call;
 use crate::{render, watching};
+
+/// Reached only when an answer is missing; far more than the longest conversation takes.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Side {
     pub rpc: Rpc,
@@ -30,6 +34,11 @@ impl Side {
     }
 
     pub async fn run(&mut self, call: &Call) -> String {
+        let answer = tokio::time::timeout(PATIENCE, self.ask(call)).await;
+        answer.unwrap_or_else(|_| "no answer".to_owned())
+    }
+
+    async fn ask(&mut self, call: &Call) -> String {
         let Rpc { kv, cluster, maintenance, auth, .. } = &mut self.rpc;
         match call.clone() {
             Call::Range(range) => shown(kv.range(range), render::range).await,
@@ -103,7 +112,10 @@ impl Side {
             Call::TimeToLive(request) => {
                 shown(lease.lease_time_to_live(request), |answer| {
                     let head = render::header(&answer.header);
-                    let pb::LeaseTimeToLiveResponse { id, ttl, granted_ttl, keys, .. } = answer;
+                    let pb::LeaseTimeToLiveResponse { id, ttl, granted_ttl, .. } = answer;
+                    // etcd lists them as its map gives them out, we in order.
+                    let mut keys = answer.keys.clone();
+                    keys.sort_unstable();
                     format!("{head} {id} {} of {granted_ttl} {keys:?}", about(*ttl, *granted_ttl))
                 })
                 .await
@@ -157,9 +169,10 @@ fn about(left: i64, granted: i64) -> &'static str {
     }
 }
 
+/// Without the header, which etcd 3.4 leaves out.
 fn alarms(answer: &pb::AlarmResponse) -> String {
     let alarms: Vec<i32> = answer.alarms.iter().map(|alarm| alarm.alarm).collect();
-    format!("{} {alarms:?}", render::header(&answer.header))
+    format!("{alarms:?}")
 }
 
 fn members(answer: &pb::MemberListResponse) -> String {

@@ -63,10 +63,8 @@ async fn a_policy_holds_for_every_way_to_write_and_through_a_restart() -> Result
     let nested = Txn::new().and_then([TxnOp::txn(Txn::new().and_then([long()]))]);
     assert_refused(client.txn(nested).await, "guard");
     assert_eq!(value(&mut client, "/side").await?, None);
-    let not_taken = Txn::new()
-        .when([always()])
-        .and_then([TxnOp::put("/side", "y", None)])
-        .or_else([long()]);
+    let not_taken =
+        Txn::new().when([always()]).and_then([TxnOp::put("/side", "y", None)]).or_else([long()]);
     assert!(client.txn(not_taken).await?.succeeded());
     assert_eq!(value(&mut client, "/side").await?.as_deref(), Some("y"));
     assert_eq!(value(&mut client, "/g/ok").await?.as_deref(), Some("1234"));

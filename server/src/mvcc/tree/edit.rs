@@ -4,13 +4,12 @@
 use triomphe::Arc;
 
 use super::Keyed;
-use super::node::{Inner, Leaf, Node, Separator, WIDTH, separator};
+use super::node::{Inner, LEAF_WIDTH, Leaf, Node, Separator, WIDTH, separator};
 use super::slots::Slots;
+use super::sorted::Sorted;
 
-/// Below this a node looks for a neighbour to merge with.
-const THIN: usize = WIDTH / 4;
-/// A merged node holds no more than this, so that it does not split again at the next insert.
-const MERGED: usize = WIDTH * 3 / 4;
+/// A node filled less than one in this many looks for a neighbour to merge with.
+const THIN: usize = 4;
 
 /// What an insert did to a node.
 pub(super) enum Added<T> {
@@ -21,8 +20,8 @@ pub(super) enum Added<T> {
 
 /// Where a full node is cut for an insert at `at`: behind the last item when that is where the new
 /// one goes, so that keys arriving in order leave full nodes behind.
-fn cut(at: usize) -> usize {
-    if at == WIDTH { WIDTH } else { WIDTH / 2 }
+fn cut(at: usize, width: usize) -> usize {
+    if at == width { width } else { width / 2 }
 }
 
 fn owned<T: Clone>(shared: Arc<T>) -> T {
@@ -32,14 +31,14 @@ fn owned<T: Clone>(shared: Arc<T>) -> T {
 impl<T: Keyed> Leaf<T> {
     fn insert(&mut self, item: T) -> Added<T> {
         let at = match self.find(item.key()) {
-            Ok(at) => return Added::Replaced(std::mem::replace(self.items.get_mut(at), item)),
+            Ok(at) => return Added::Replaced(self.items.replace(at, item)),
             Err(at) => at,
         };
         if !self.items.is_full() {
             self.items.insert(at, item);
             return Added::Grew;
         }
-        let cut = cut(at);
+        let cut = cut(at, LEAF_WIDTH);
         let mut right = Leaf { items: self.items.split_off(cut) };
         if at < cut {
             self.items.insert(at, item);
@@ -72,7 +71,7 @@ impl<T: Keyed> Inner<T> {
             self.put_child(left, separator, right);
             return Added::Grew;
         }
-        let cut = cut(left + 1).min(WIDTH - 1);
+        let cut = cut(left + 1, WIDTH).min(WIDTH - 1);
         let mut other = Inner { children: self.children.split_off(cut), ..Inner::default() };
         other.counts[..WIDTH - cut].copy_from_slice(&self.counts[cut..]);
         other.separators = self.separators.split_off(cut);
@@ -99,7 +98,7 @@ impl<T: Keyed> Inner<T> {
         self.counts[at] -= 1;
         if self.counts[at] == 0 {
             self.drop_child(at);
-        } else if self.children.get(at).width() < THIN && self.children.len() > 1 {
+        } else if self.children.get(at).is_thin() && self.children.len() > 1 {
             self.merge(at.max(1) - 1);
         }
         Some(removed)
@@ -117,8 +116,9 @@ impl<T: Keyed> Inner<T> {
 
     /// Merges `children[left]` and the next, if there is room for both in one.
     fn merge(&mut self, left: usize) {
-        let widths = self.children.get(left).width() + self.children.get(left + 1).width();
-        if widths > MERGED {
+        let (one, next) = (self.children.get(left), self.children.get(left + 1));
+        // Not quite full, so that it does not split again at the next insert.
+        if one.width() + next.width() > one.max_width() * 3 / 4 {
             return;
         }
         let between = self.separators.get(left).clone();
@@ -147,6 +147,17 @@ impl<T: Keyed> Node<T> {
             }
             Node::Inner(inner) => Arc::make_mut(inner).remove(key),
         }
+    }
+
+    fn max_width(&self) -> usize {
+        match self {
+            Node::Leaf(_) => LEAF_WIDTH,
+            Node::Inner(_) => WIDTH,
+        }
+    }
+
+    fn is_thin(&self) -> bool {
+        self.width() < self.max_width() / THIN
     }
 
     /// Makes the root the left child of a new one.
@@ -190,7 +201,7 @@ impl<T: Keyed> Node<T> {
 
 /// An inner node over `children`, told apart by `separators` (one fewer).
 pub(super) fn inner_of<T: Keyed>(
-    separators: Slots<Separator, WIDTH>,
+    separators: Sorted<Separator, WIDTH>,
     children: Slots<Node<T>, WIDTH>,
 ) -> Node<T> {
     let mut counts = [0; WIDTH];

@@ -10,6 +10,7 @@ mod edit;
 mod iter;
 mod node;
 mod slots;
+mod sorted;
 
 use triomphe::Arc;
 

@@ -4,13 +4,22 @@ use triomphe::{Arc, ThinArc};
 
 use super::Keyed;
 use super::slots::Slots;
+use super::sorted::Sorted;
 
-/// Items in a leaf, and children of an inner node. 32 pointers are four cache lines: wider nodes
-/// make a copied path dearer, narrower ones the tree deeper.
+/// Children of an inner node. Wider nodes make a copied path dearer, narrower ones the tree deeper.
 pub(super) const WIDTH: usize = 32;
+/// Items in a leaf. Copying a leaf touches each of its items, which are anywhere in memory.
+pub(super) const LEAF_WIDTH: usize = 16;
 
 /// The least key of the subtree to its right, cut short.
-pub(super) type Separator = ThinArc<(), u8>;
+#[derive(Clone)]
+pub(super) struct Separator(ThinArc<(), u8>);
+
+impl Keyed for Separator {
+    fn key(&self) -> &[u8] {
+        &self.0.slice
+    }
+}
 
 #[derive(Clone)]
 pub(super) enum Node<T> {
@@ -20,13 +29,13 @@ pub(super) enum Node<T> {
 
 #[derive(Clone)]
 pub(super) struct Leaf<T> {
-    pub items: Slots<T, WIDTH>,
+    pub items: Sorted<T, LEAF_WIDTH>,
 }
 
 /// `separators[i]` lies above every key of `children[i]` and at or below every key of the next.
 #[derive(Clone)]
 pub(super) struct Inner<T> {
-    pub separators: Slots<Separator, WIDTH>,
+    pub separators: Sorted<Separator, WIDTH>,
     pub children: Slots<Node<T>, WIDTH>,
     /// Items below each child.
     pub counts: [u32; WIDTH],
@@ -34,34 +43,33 @@ pub(super) struct Inner<T> {
 
 impl<T> Default for Leaf<T> {
     fn default() -> Self {
-        Self { items: Slots::default() }
+        Self { items: Sorted::default() }
     }
 }
 
 impl<T> Default for Inner<T> {
     fn default() -> Self {
-        Self { separators: Slots::default(), children: Slots::default(), counts: [0; WIDTH] }
+        Self { separators: Sorted::default(), children: Slots::default(), counts: [0; WIDTH] }
     }
 }
 
 /// The shortest key above `left` and at or below `right`; `left` must lie below `right`.
 pub(super) fn separator(left: &[u8], right: &[u8]) -> Separator {
     let shared = left.iter().zip(right).take_while(|(l, r)| l == r).count();
-    ThinArc::from_header_and_slice((), &right[..(shared + 1).min(right.len())])
+    Separator(ThinArc::from_header_and_slice((), &right[..(shared + 1).min(right.len())]))
 }
 
 impl<T: Keyed> Leaf<T> {
     /// Where the key is, or where it would be.
     pub fn find(&self, key: &[u8]) -> Result<usize, usize> {
-        let at = self.items.partition_point(|item| item.key() < key);
-        if at < self.items.len() && self.items.get(at).key() == key { Ok(at) } else { Err(at) }
+        self.items.find(key)
     }
 }
 
 impl<T> Inner<T> {
     /// The child whose subtree the key belongs to.
     pub fn child_of(&self, key: &[u8]) -> usize {
-        self.separators.partition_point(|separator| &separator.slice <= key)
+        self.separators.at_or_below(key)
     }
 
     /// The child with the `n`-th item below this node, and that item's place within it.

@@ -1,5 +1,8 @@
 //! A short vector that lives inside its node: no allocation of its own, no pointer to follow.
 
+use std::cmp::Ordering;
+use std::ops::Range;
+
 /// Up to `N` values in order; those beyond `len` are empty.
 #[derive(Clone)]
 pub(super) struct Slots<T, const N: usize> {
@@ -74,9 +77,15 @@ impl<T, const N: usize> Slots<T, N> {
         }
     }
 
-    /// The first place whose value is not `before`, as for a sorted slice.
+    /// Searches a part that is sorted: the place of what is equal, or where it would be.
     #[inline]
-    pub fn partition_point(&self, mut before: impl FnMut(&T) -> bool) -> usize {
-        self.slots[..self.len].partition_point(|slot| before(slot.as_ref().expect(FILLED)))
+    pub fn binary_search_in(
+        &self,
+        part: Range<usize>,
+        mut compare: impl FnMut(&T) -> Ordering,
+    ) -> Result<usize, usize> {
+        let from = part.start;
+        let found = self.slots[part].binary_search_by(|slot| compare(slot.as_ref().expect(FILLED)));
+        found.map(|at| from + at).map_err(|at| from + at)
     }
 }

@@ -54,16 +54,17 @@ fn step() -> impl Strategy<Value = Step> {
 fn check(node: &Node<Pair>, low: &[u8], high: Option<&[u8]>) {
     match node {
         Node::Leaf(leaf) => {
+            leaf.items.check();
             let keys: Vec<_> = leaf.items.iter().map(|item| item.key()).collect();
-            assert!(keys.windows(2).all(|pair| pair[0] < pair[1]));
             assert!(keys.iter().all(|key| *key >= low && high.is_none_or(|high| *key < high)));
         }
         Node::Inner(inner) => {
+            inner.separators.check();
             assert_eq!(inner.separators.len() + 1, inner.children.len());
             for at in 0..inner.children.len() {
-                let low = if at == 0 { low } else { &inner.separators.get(at - 1).slice };
+                let low = if at == 0 { low } else { inner.separators.get(at - 1).key() };
                 let high =
-                    (at < inner.separators.len()).then(|| &inner.separators.get(at).slice).or(high);
+                    (at < inner.separators.len()).then(|| inner.separators.get(at).key()).or(high);
                 let child = inner.children.get(at);
                 assert!(child.count() > 0, "an empty child was left");
                 assert_eq!(child.count(), inner.counts[at] as usize);
@@ -175,7 +176,7 @@ fn keys_in_order_fill_their_leaves() {
         tree.insert(Pair(format!("{n:08}").into_bytes(), n));
     });
     check(&tree.root, b"", None);
-    assert_eq!(leaves(&tree.root), 10_000usize.div_ceil(super::node::WIDTH));
+    assert_eq!(leaves(&tree.root), 10_000usize.div_ceil(super::node::LEAF_WIDTH));
 }
 
 fn leaves(node: &Node<Pair>) -> usize {

@@ -112,7 +112,6 @@ pub fn txns() -> Vec<Case> {
         vec![write("w", "1"), Op::RequestPut(pb::PutRequest { lease: 99, ..put("t", "8") })],
         vec![Op::RequestPut(pb::PutRequest { ignore_value: true, ..put("none", "") })],
         vec![Op::RequestPut(pb::PutRequest { ignore_value: true, ..put("t", "v") })],
-        vec![Op::RequestRange(pb::RangeRequest { sort_order: 7, ..all() })],
     ];
     for list in lists {
         calls.push(Call::Txn(txn(vec![], list.clone(), vec![])));
@@ -129,5 +128,13 @@ pub fn txns() -> Vec<Case> {
     let empty =
         pb::TxnRequest { success: vec![pb::RequestOp { request: None }], ..Default::default() };
     calls.push(Call::Txn(empty));
-    cases(calls)
+    let mut script = cases(calls);
+    script.push(unknown_order());
+    script
+}
+
+fn unknown_order() -> Case {
+    let unsorted = Op::RequestRange(pb::RangeRequest { sort_order: 7, ..all() });
+    let call = Call::Txn(txn(vec![], vec![unsorted], vec![]));
+    Case::since(call, (3, 6, 0), "An unknown sort option is refused")
 }

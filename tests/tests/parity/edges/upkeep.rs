@@ -9,16 +9,17 @@ use super::txn::{compare, txn};
 use crate::call::{Call, Case, all, delete, grant, put, range};
 
 pub fn members() -> Vec<Case> {
-    cases([
+    let mut script = cases([
         Call::Members { linearizable: true },
         Call::Members { linearizable: false },
-        Call::AuthStatus,
         Call::Range(all()),
         Call::HashKv(0),
         Call::HashKv(5),
         Call::HashKv(-1),
         Call::Hash,
-    ])
+    ]);
+    script.push(Case::since(Call::AuthStatus, (3, 5, 0), "AuthStatus is new"));
+    script
 }
 
 pub fn upkeep() -> Vec<Case> {
@@ -60,7 +61,6 @@ fn under_an_alarm() -> Vec<Call> {
         Call::Range(pb::RangeRequest { serializable: true, ..all() }),
         Call::Compact(pb::CompactionRequest { revision: i64::MAX, physical: false }),
         Call::HashKv(0),
-        Call::Watch(vec![]),
         Call::Status,
         Call::Members { linearizable: true },
     ]
