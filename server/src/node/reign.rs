@@ -98,14 +98,14 @@ impl Sequencer {
             // What is outstanding stays so: it may yet be applied under the new leader.
             None => self.reign = Reign::Follower,
         }
-        self.turn_away();
+        self.turn_away(Failure::NotLeader);
     }
 
     /// Hands back everything that waits to be decided here.
-    fn turn_away(&mut self) {
+    pub(super) fn turn_away(&mut self, why: Failure) {
         let waiting = self.again.drain(..).chain(self.later.drain(..));
         let waiting = waiting.chain(self.standing_back.drain(..)).chain(self.released.drain(..));
-        waiting.for_each(|call| call.bounce(Failure::NotLeader));
+        waiting.for_each(|call| call.bounce(why));
         self.reservation = None;
     }
 
@@ -205,7 +205,7 @@ impl Sequencer {
             other => self.reign = other,
         }
         if self.reign.term().is_none() {
-            self.turn_away();
+            self.turn_away(Failure::NotLeader);
         }
     }
 

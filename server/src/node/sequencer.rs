@@ -118,7 +118,7 @@ impl Sequencer {
                 }
             }
         }
-        self.again.drain(..).for_each(|call| call.bounce(Failure::Stopped));
+        self.turn_away(Failure::Stopped);
     }
 
     /// Decides everything that has arrived, in order.

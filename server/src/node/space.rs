@@ -2,7 +2,7 @@
 //! so writes are refused while there is still a reserve, and taken again when there is room.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::limits::DISK_RESERVE_BYTES;
@@ -14,7 +14,6 @@ pub const SPACE_INTERVAL: Duration = Duration::from_millis(500);
 pub struct Space {
     dir: PathBuf,
     short: AtomicBool,
-    free_bytes: AtomicU64,
     reserve_bytes: u64,
 }
 
@@ -23,7 +22,6 @@ impl Space {
         let space = Self {
             dir: dir.to_owned(),
             short: AtomicBool::new(false),
-            free_bytes: AtomicU64::new(u64::MAX),
             reserve_bytes: reserve(dir),
         };
         space.look();
@@ -39,7 +37,6 @@ impl Space {
     pub fn look(&self) {
         let Ok(stat) = rustix::fs::statvfs(&self.dir) else { return };
         let free = stat.f_bavail.saturating_mul(stat.f_frsize);
-        self.free_bytes.store(free, Ordering::Relaxed);
         let short = free < self.reserve_bytes;
         if short != self.short.swap(short, Ordering::Relaxed) {
             let reserve = self.reserve_bytes;
