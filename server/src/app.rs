@@ -147,6 +147,7 @@ fn options(config: &Config) -> Options {
         election_timeout: config.election,
         max_txn_ops: config.max_txn_ops,
         max_request_bytes: config.max_request_bytes,
+        lease_checkpoint_interval: config.lease_checkpoint_interval,
         quota_bytes: match config.quota_bytes {
             0 => Some(QUOTA_BYTES_DEFAULT),
             bytes if bytes < 0 => None,

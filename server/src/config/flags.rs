@@ -79,6 +79,7 @@ pub static FLAGS: &[Flag] = &[
     flag(Member, "snapshot-catchup-entries", Kind::Count, "5000", "entries kept behind a snapshot for slow followers"),
     flag(Member, "pre-vote", Kind::Bool, "true", "ask whether an election could be won before calling it"),
     flag(Member, "watch-progress-notify-interval", Kind::Duration, "10m", "how often an idle watch that asked for it hears of progress"),
+    flag(Member, "lease-checkpoint-interval", Kind::Duration, "5m", "experimental: how often what is left of longer leases is replicated, for the next leader; at least 1s"),
 
     flag(Clustering, "advertise-client-urls", Kind::Urls, "http://localhost:2379", "URLs at which clients reach this member; required when --listen-client-urls is given"),
     flag(Clustering, "initial-advertise-peer-urls", Kind::Urls, "http://localhost:2380", "URLs at which the other members reach this one"),
