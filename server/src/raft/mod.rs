@@ -37,7 +37,7 @@ pub use group::{Group, Options, StartError};
 pub use leadership::Leadership;
 pub use log_store::LogStore;
 pub use network::{
-    ForwardError, Identity, Incomplete, PeerHandler, Traffic, membership_from_wire,
+    ForwardError, Identity, Incomplete, PeerHandler, Traffic, ask_members, membership_from_wire,
     membership_to_wire,
 };
 pub use operate::{ChangeError, MemberChange, PurgeError, Status, TransferError};
