@@ -157,7 +157,8 @@ impl Node {
         answer.await.unwrap_or(Err(Bounce::Unknown(Failure::TimedOutLeaderFailed)))
     }
 
-    async fn ask_there(&self, leader: u64, ask: Ask) -> Result<Executed, Bounce> {
+    /// Asks another member, which leads as far as this one knows.
+    pub(super) async fn ask_there(&self, leader: u64, ask: Ask) -> Result<Executed, Bounce> {
         let question = wire::encode_ask(&ask);
         let forwarded = tokio::select! {
             biased;

@@ -50,3 +50,5 @@ pub use start::{Parts, StartError, start};
 
 #[cfg(test)]
 mod rules_test;
+#[cfg(test)]
+mod takeback_test;

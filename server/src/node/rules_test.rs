@@ -23,15 +23,15 @@ use crate::raft::Peer;
 use crate::types::{ClusterId, LeaseId, MemberId};
 
 /// A member whose sequencer is driven by hand, and whose raft is real.
-struct Hand {
-    node: Node,
-    sequencer: Sequencer,
+pub(super) struct Hand {
+    pub(super) node: Node,
+    pub(super) sequencer: Sequencer,
     _rounds: tokio::task::JoinHandle<()>,
     _dir: TempDir,
 }
 
 impl Hand {
-    async fn elected() -> Self {
+    pub(super) async fn elected() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -65,7 +65,7 @@ impl Hand {
         Self { node, sequencer, _rounds, _dir: dir }
     }
 
-    async fn leading() -> Self {
+    pub(super) async fn leading() -> Self {
         let mut hand = Self::elected().await;
         hand.sequencer.on_leadership();
         hand.resolve().await;
@@ -74,7 +74,10 @@ impl Hand {
     }
 
     /// Gives the sequencer one batch.
-    fn submit(&mut self, asks: impl IntoIterator<Item = Ask>) -> Vec<oneshot::Receiver<Delivery>> {
+    pub(super) fn submit(
+        &mut self,
+        asks: impl IntoIterator<Item = Ask>,
+    ) -> Vec<oneshot::Receiver<Delivery>> {
         let (calls, answers): (Vec<_>, Vec<_>) = asks.into_iter().map(Call::new).unzip();
         let mut batch = calls.into_iter().map(Submission::Call).collect();
         self.sequencer.take(&mut batch);
@@ -82,18 +85,18 @@ impl Hand {
     }
 
     /// Lets everything outstanding come home.
-    async fn resolve(&mut self) {
+    pub(super) async fn resolve(&mut self) {
         while let Some(resolved) = self.sequencer.outstanding.next().await {
             self.sequencer.on_resolved(resolved);
         }
     }
 
     /// Ends the member before its directory goes: a store without one stops the process.
-    async fn close(self) {
+    pub(super) async fn close(self) {
         self.node.stop().await;
     }
 
-    fn value(&self, key: &str) -> Option<String> {
+    pub(super) fn value(&self, key: &str) -> Option<String> {
         self.node.shared.applied.with(|version| {
             let item = version.state.get(key.as_bytes())?;
             Some(String::from_utf8_lossy(item.value()).into_owned())
@@ -101,7 +104,7 @@ impl Hand {
     }
 }
 
-fn put(key: &str, value: &str) -> Ask {
+pub(super) fn put(key: &str, value: &str) -> Ask {
     let (key, value) = (key.to_owned().into(), value.to_owned().into());
     Ask::Decide(Request::Put(pb::PutRequest { key, value, ..Default::default() }))
 }
@@ -128,7 +131,7 @@ async fn said(answer: oneshot::Receiver<Delivery>) -> Said {
     answer.await.expect("answered").expect("executed").result.expect("not refused")
 }
 
-async fn put_revision(answer: oneshot::Receiver<Delivery>) -> i64 {
+pub(super) async fn put_revision(answer: oneshot::Receiver<Delivery>) -> i64 {
     match said(answer).await {
         Said::Reply(Reply::Put(reply)) => reply.header.expect("a header").revision,
         other => panic!("{other:?}"),
