@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, cluster_id, member_id};
 use crate::effect::Attributes;
 use crate::limits::{QUOTA_BYTES_DEFAULT, SHUTDOWN_GRACE};
+use crate::machine::FEATURE_LEVEL;
 use crate::node::{self, AutoCompaction, Identity, Node, Options, Parts};
 use crate::raft::Peer;
 use crate::types::MemberId;
@@ -125,6 +126,7 @@ fn parts(config: &Config) -> Result<Parts> {
         member: identity.member,
         name: config.name.clone(),
         client_urls: config.advertise_client_urls.iter().map(ToString::to_string).collect(),
+        feature_level: FEATURE_LEVEL,
     };
     Ok(Parts {
         identity,

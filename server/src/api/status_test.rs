@@ -27,6 +27,12 @@ fn refusals() -> Vec<(Refusal, Code, &'static str)> {
         (LeaseTtlTooLarge, OutOfRange, "etcdserver: too large lease TTL"),
         (NoSpace, ResourceExhausted, "etcdserver: mvcc: database space exceeded"),
         (Corrupt, DataLoss, "etcdserver: corrupt cluster"),
+        (
+            FeatureLevel { needed: 2, level: 1 },
+            FailedPrecondition,
+            "portunus: not all members know what this needs (feature level 2, the cluster is at 1): \
+             upgrade the members of older versions",
+        ),
         (NotApplied(7), Unavailable, "portunus: revision 7 is not applied yet"),
         (Unreadable("bad sector".into()), Unknown, "portunus: bad sector"),
         (
@@ -66,7 +72,7 @@ fn refusals() -> Vec<(Refusal, Code, &'static str)> {
 
 /// The number of variants; a new one does not compile until it has a place, and its place must be
 /// in the table above.
-const REFUSALS: usize = 26;
+const REFUSALS: usize = 27;
 
 fn place(refusal: &Refusal) -> usize {
     match refusal {
@@ -96,6 +102,7 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::BindingUnnamed => 23,
         Refusal::Conflict { .. } => 24,
         Refusal::InvalidComponent(_) => 25,
+        Refusal::FeatureLevel { .. } => 26,
     }
 }
 

@@ -121,6 +121,8 @@ pub struct Attributes {
     pub member: MemberId,
     pub name: String,
     pub client_urls: Vec<String>,
+    /// The highest level of effects that it knows.
+    pub feature_level: u32,
 }
 
 /// What a trap or a timeout of a plugin means for the write it was asked about.

@@ -11,6 +11,7 @@ mod bootstrap;
 mod confirm;
 mod duties;
 mod error;
+mod feature_level;
 mod forward;
 mod handle;
 mod judge;
@@ -48,6 +49,8 @@ pub use reads::HashKv;
 pub use shared::{Identity, Options};
 pub use start::{Parts, StartError, start};
 
+#[cfg(test)]
+mod feature_level_test;
 #[cfg(test)]
 mod rules_test;
 #[cfg(test)]

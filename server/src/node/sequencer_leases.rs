@@ -70,6 +70,7 @@ impl Sequencer {
                 self.evaluate_own(Request::LeaseCheckpoint { id, remaining }, &mut batch);
             }
         }
+        self.raise_feature_level(&mut batch);
         self.propose(batch);
     }
 

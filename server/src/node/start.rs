@@ -94,6 +94,8 @@ pub enum StartError {
     )]
     Bootstrapped { member: MemberId, path: String },
     #[error(transparent)]
+    TooNew(#[from] machine::TooNew),
+    #[error(transparent)]
     Raft(#[from] raft::StartError),
     #[error("cannot start a thread: {0}")]
     Thread(String),
@@ -139,6 +141,7 @@ pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
     let recovered = tokio::task::spawn_blocking(move || recover(&dir))
         .await
         .expect("recovery does not panic")?;
+    machine::check_level(recovered.state.feature_level)?;
     check_fit(parts, &wal, recovered.applied)?;
     if wal.last().is_none() && wal.vote().is_none() && is_known_to_peers(parts).await {
         let path = parts.data_dir.display().to_string();
