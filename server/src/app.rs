@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::api;
 use crate::clock::Clock;
-use crate::config::{self, Config, cluster_id, member_id};
+use crate::config::{self, Config, LogFormat, cluster_id, member_id};
 use crate::effect::Attributes;
 use crate::limits::{QUOTA_BYTES_DEFAULT, SHUTDOWN_GRACE};
 use crate::machine::FEATURE_LEVEL;
@@ -75,7 +75,12 @@ async fn serve(config: Config) -> Result<Node> {
 fn announce(config: &Config) {
     let urls: Vec<_> = config.listen_client_urls.iter().map(ToString::to_string).collect();
     tracing::info!(urls = urls.join(","), "serving client traffic");
-    println!("ready to serve client requests");
+    // Who reads JSON must not stumble over the one line that is none.
+    if config.log.format == LogFormat::Json && tracing::enabled!(tracing::Level::INFO) {
+        tracing::info!("ready to serve client requests");
+    } else {
+        println!("ready to serve client requests");
+    }
 }
 
 async fn client_listeners(config: &Config) -> Result<Vec<api::Listener>> {

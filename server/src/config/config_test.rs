@@ -176,6 +176,7 @@ fn values_are_typed() {
     assert_eq!(served(&["--log-outputs=stdout,default,stderr"]).log.outputs, both);
     assert_eq!(served(&["--name=n"]).data_dir, Path::new("n.portunus"));
     assert_eq!(served(&["--logger", "zap"]).ignored_flags, ["logger"]);
+    assert_eq!(served(&["--feature-gates=CompactHashCheck=true"]).ignored_flags, ["feature-gates"]);
     for (text, expected) in [("1", true), ("T", true), ("False", false), ("0", false)] {
         assert_eq!(served(&[&format!("--pre-vote={text}")]).pre_vote, expected);
     }

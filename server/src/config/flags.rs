@@ -101,6 +101,7 @@ pub static FLAGS: &[Flag] = &[
 
     flag(Unsafe, "unsafe-no-fsync", Kind::Bool, "false", "never wait for the disk; a power loss loses acknowledged writes"),
 
+    flag(NoEffect, "feature-gates", Kind::Text, "", "etcd's gates; what they switch on is always on here, or not needed"),
     flag(NoEffect, "logger", Kind::Choice(&["zap"]), "zap", "there is one logger"),
     flag(NoEffect, "initial-election-tick-advance", Kind::Bool, "true", "the first election needs no hurrying"),
     flag(NoEffect, "max-snapshots", Kind::Count, "5", "old snapshots are removed as soon as nothing needs them"),
