@@ -6,9 +6,11 @@
 
 use bytes::{Buf, Bytes};
 use prost::encoding::{decode_varint, encode_varint};
+use triomphe::Arc;
 
 use super::{
-    Alarm, AlarmKind, Attributes, Author, Binding, ChainId, Component, Effect, Entry, FailurePolicy,
+    Alarm, AlarmKind, Attributes, Author, Binding, ChainId, Component, Effect, Entry,
+    FailurePolicy, Point,
 };
 use crate::types::{Item, LeaseId, MemberId, Revision};
 
@@ -39,10 +41,12 @@ mod tag {
     pub const COMPONENT_DROP: u8 = 10;
     pub const BIND: u8 = 11;
     pub const UNBIND: u8 = 12;
-    pub const BY: u8 = 13;
     pub const REQUEST: u8 = 14;
     pub const FEATURE_LEVEL: u8 = 15;
     pub const PUBLISH: u8 = 16;
+    pub const BY: u8 = 40;
+    /// As [`BY`] before it said at which revision. Read, never written.
+    pub const BY_ANYWHERE: u8 = 13;
 }
 
 /// Appends one effect to `out`. The effects of an entry, one after the other, are what the chain's
@@ -81,8 +85,9 @@ pub fn encode_effect(effect: &Effect, out: &mut Vec<u8>) {
             );
         }
         Effect::Unbind { name } => fields(out, tag::UNBIND, &[name.as_bytes()]),
-        Effect::By(Author { binding, digest, caller }) => {
-            fields(out, tag::BY, &[binding.as_bytes(), digest, caller.as_bytes()]);
+        Effect::By { main, author } => {
+            ints(out, tag::BY, &[*main, author.encoded_len() as i64]);
+            author.encode(out);
         }
         Effect::Request { id } => fields(out, tag::REQUEST, &[id]),
         Effect::FeatureLevel(level) => ints(out, tag::FEATURE_LEVEL, &[i64::from(*level)]),
@@ -177,11 +182,17 @@ fn decode_effect(input: &mut Bytes) -> Result<Effect, CodecError> {
         tag::COMPONENT_DROP => Effect::ComponentDrop { digest: take_bytes(input)? },
         tag::BIND => Effect::Bind(binding(input)?),
         tag::UNBIND => Effect::Unbind { name: string(input)? },
-        tag::BY => Effect::By(Author {
-            binding: string(input)?,
-            digest: take_bytes(input)?,
-            caller: string(input)?,
-        }),
+        tag::BY => {
+            let main = int(input)?;
+            Effect::By { main, author: Arc::new(Author::decode(&take_bytes(input)?)?) }
+        }
+        tag::BY_ANYWHERE => {
+            let (plugin, point) = (string(input)?, Point::WritePolicy);
+            let (digest, caller) = (take_bytes(input)?, string(input)?);
+            let author = Author { plugin, point, digest, caller, ..Author::default() };
+            // No write is at revision 0: who made these was not kept then either.
+            Effect::By { main: 0, author: Arc::new(author) }
+        }
         tag::REQUEST => Effect::Request { id: take_bytes(input)? },
         tag::FEATURE_LEVEL => {
             let level = u32::try_from(int(input)?);
@@ -211,7 +222,7 @@ fn put_int(out: &mut Vec<u8>, value: i64) {
     encode_varint(value as u64, out);
 }
 
-fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     encode_varint(bytes.len() as u64, out);
     out.extend_from_slice(bytes);
 }
@@ -231,11 +242,11 @@ fn take(input: &mut Bytes, len: usize) -> Result<Bytes, CodecError> {
     Ok(input.split_to(len))
 }
 
-fn byte(input: &mut Bytes) -> Result<u8, CodecError> {
+pub(super) fn byte(input: &mut Bytes) -> Result<u8, CodecError> {
     Ok(take(input, 1)?[0])
 }
 
-fn int(input: &mut Bytes) -> Result<i64, CodecError> {
+pub(super) fn int(input: &mut Bytes) -> Result<i64, CodecError> {
     decode_varint(input).map(|value| value as i64).map_err(|_| CodecError::Damaged("a number"))
 }
 
@@ -243,12 +254,12 @@ fn sub(input: &mut Bytes) -> Result<u32, CodecError> {
     u32::try_from(int(input)?).map_err(|_| CodecError::Damaged("a sub-revision"))
 }
 
-fn take_bytes(input: &mut Bytes) -> Result<Bytes, CodecError> {
+pub(super) fn take_bytes(input: &mut Bytes) -> Result<Bytes, CodecError> {
     let len = usize::try_from(int(input)?).map_err(|_| CodecError::Damaged("a length"))?;
     take(input, len)
 }
 
-fn string(input: &mut Bytes) -> Result<String, CodecError> {
+pub(super) fn string(input: &mut Bytes) -> Result<String, CodecError> {
     let bytes = take_bytes(input)?;
     String::from_utf8(bytes.into()).map_err(|_| CodecError::Damaged("a name that is not UTF-8"))
 }

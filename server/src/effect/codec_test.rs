@@ -1,10 +1,12 @@
 //! Round trips of every effect, and what happens to bytes that are not an entry.
 
 use bytes::Bytes;
+use triomphe::Arc;
 
 use super::{CodecError, decode, encode};
 use crate::effect::{
-    Alarm, AlarmKind, Attributes, Author, Binding, ChainId, Component, Effect, Entry, FailurePolicy,
+    Alarm, AlarmKind, Attributes, Author, Binding, ChainId, Component, Effect, Entry,
+    FailurePolicy, Point,
 };
 use crate::types::{Item, LeaseId, MemberId, Revision};
 
@@ -29,7 +31,17 @@ fn every_effect() -> Vec<Effect> {
             on_failure: FailurePolicy::Open,
         }),
         Effect::Unbind { name: "n".into() },
-        Effect::By(Author { binding: "b".into(), digest: "d".into(), caller: "c".into() }),
+        Effect::By {
+            main: 9,
+            author: Arc::new(Author {
+                plugin: "b".into(),
+                point: Point::Trigger,
+                digest: "d".into(),
+                caller: "c".into(),
+                depth: 3,
+                via: vec!["a".into(), "b".into()],
+            }),
+        },
         Effect::Request { id: "id".into() },
         Effect::FeatureLevel(3),
         Effect::Publish(Attributes {

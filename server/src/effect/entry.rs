@@ -2,8 +2,9 @@
 //! decision: two members that hold the same state end with the same state.
 
 use bytes::Bytes;
+use triomphe::Arc;
 
-use super::ChainId;
+use super::{Author, ChainId};
 use crate::types::{Item, LeaseId, MemberId, Revision};
 
 /// One sequenced batch of decisions, as the log carries it.
@@ -60,8 +61,12 @@ pub enum Effect {
     },
     /// What a member says of itself.
     Publish(Attributes),
-    /// Who caused the effects that follow, up to the next author: for audit and blame.
-    By(Author),
+    /// Who wrote what follows at the main revision `main`, up to the next author: for blame. It
+    /// says nothing of other revisions.
+    By {
+        main: i64,
+        author: Arc<Author>,
+    },
     /// A request's id, remembered so that a repeat of it can be recognised.
     Request {
         id: Bytes,
@@ -81,17 +86,6 @@ pub struct Alarm {
 pub enum AlarmKind {
     NoSpace,
     Corrupt,
-}
-
-/// The originator of effects.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Author {
-    /// Binding whose plugin wrote them; empty for a client's own writes.
-    pub binding: String,
-    /// Digest of the plugin's component.
-    pub digest: Bytes,
-    /// User on whose behalf it ran; empty without auth.
-    pub caller: String,
 }
 
 /// A wasm component as deployed.

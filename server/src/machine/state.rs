@@ -8,7 +8,7 @@ use triomphe::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Change, Registry, Rows, What, rows};
-use crate::effect::{ChainId, Effect};
+use crate::effect::{Author, ChainId, Effect};
 use crate::lease::{Lease, Leases};
 use crate::mvcc::Tree;
 use crate::types::{Item, LeaseId, Revision};
@@ -33,6 +33,8 @@ pub struct State {
     items: Tree<Item>,
     leases: Leases,
     registry: Arc<Registry>,
+    /// Whose the writes of one main revision are, from the last [`Effect::By`] on.
+    by: Option<(i64, Arc<Author>)>,
 }
 
 impl Default for State {
@@ -49,6 +51,7 @@ impl Default for State {
             items: Tree::new(),
             leases: Leases::default(),
             registry: Arc::new(Registry::default()),
+            by: None,
         }
     }
 }
@@ -119,7 +122,8 @@ impl State {
             }
             Effect::Compact { revision } => self.compacted = self.compacted.max(*revision),
             Effect::FeatureLevel(level) => self.feature_level = *level,
-            Effect::By(_) | Effect::Request { .. } => {}
+            Effect::By { main, author } => self.by = Some((*main, author.clone())),
+            Effect::Request { .. } => {}
             registered => self.register(registered, rows),
         }
     }
@@ -141,7 +145,7 @@ impl State {
                 self.leases.attach(item.lease(), item.key());
             }
         }
-        Change { at, what: What::Put(item.clone()), prev }
+        Change { at, what: What::Put(item.clone()), prev, author: self.author_at(at) }
     }
 
     fn delete(&mut self, key: &Bytes, at: Revision) -> Option<Change> {
@@ -151,7 +155,12 @@ impl State {
         if !prev.lease().is_none() {
             self.leases.detach(prev.lease(), key);
         }
-        Some(Change { at, what: What::Delete { key: key.clone() }, prev: Some(prev) })
+        let (what, author) = (What::Delete { key: key.clone() }, self.author_at(at));
+        Some(Change { at, what, prev: Some(prev), author })
+    }
+
+    fn author_at(&self, at: Revision) -> Option<Arc<Author>> {
+        self.by.as_ref().filter(|(main, _)| *main == at.main).map(|(_, author)| author.clone())
     }
 
     fn count_in(&mut self, item: &Item) {

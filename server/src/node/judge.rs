@@ -8,7 +8,7 @@ use portunus_proto::etcdserverpb::request_op::Request as Op;
 
 use super::shared::Shared;
 use crate::decide::{self, Refusal, Request, Resolved, Write};
-use crate::effect::{Author, Binding, FailurePolicy};
+use crate::effect::{Author, Binding, FailurePolicy, Point};
 use crate::machine::{Change, State, What};
 use crate::types::{Item, KeyRange, LeaseId};
 use crate::view::ReadSet;
@@ -132,9 +132,12 @@ impl<'a> Hearing<'a> {
     /// Takes over what a policy adds. It may write under its own prefix only.
     fn add(&mut self, binding: &Binding, changes: Vec<wasm::Change>) -> Result<(), Refusal> {
         self.added.push(Write::By(Author {
-            binding: binding.name.clone(),
+            plugin: binding.name.clone(),
+            point: Point::WritePolicy,
             digest: binding.digest.clone(),
             caller: String::new(),
+            depth: 1,
+            via: Vec::new(),
         }));
         for change in changes {
             let (key, put) = match change {
