@@ -1,4 +1,4 @@
-//! The rules that random requests do not reach: space, alarms, expiry, added writes, bindings,
+//! The rules that random requests do not reach: space, alarms, expiry, added writes,
 //! duplicates, streams.
 
 use bytes::Bytes;
@@ -7,8 +7,7 @@ use portunus_proto::etcdserverpb as pb;
 use triomphe::Arc;
 
 use super::{Cx, Draft, Refusal, Reply, Request, Write, check, decide, kv, resolve, txn};
-use crate::effect::{Author, Binding, Component, Effect};
-use crate::limits::COMPONENT_BYTES_MAX;
+use crate::effect::{Author, Effect};
 use crate::machine::{State, What};
 use crate::types::{Item, LeaseId, MemberId};
 use crate::view::Recent;
@@ -296,39 +295,6 @@ fn what_a_revocation_deletes_belongs_to_its_read_set() {
     assert!(!stands(vec![put_request("a", "", 0)]), "a key left the lease");
     assert!(!stands(vec![put_request("b", "", 1)]), "a key came to the lease");
     assert!(!stands(vec![put_request("a", "", 0), put_request("b", "", 1)]), "one for another");
-}
-
-#[test]
-fn bindings_need_their_component_and_keep_it() {
-    let mut state = State::default();
-    let binding = Binding {
-        name: "n".into(),
-        digest: "\u{1}".into(),
-        prefix: "p/".into(),
-        config: Bytes::new(),
-        on_failure: Default::default(),
-    };
-    let component = Component { digest: "\u{1}".into(), bytes: "wasm".into() };
-    let bind = Request::Bind(binding.clone());
-    let missing = Refusal::ComponentNotFound("01".into());
-    assert_eq!(run(&mut state, &bind), Err(missing.clone()));
-    assert!(run(&mut state, &Request::StoreComponent(component)).is_ok());
-    assert!(run(&mut state, &bind).is_ok() && state.has_bindings());
-    let revision = state.bindings_revision;
-    assert!(run(&mut state, &bind).is_ok());
-    assert_eq!(state.bindings_revision, revision, "the same again is no change");
-    assert_eq!(state.registry().bindings_of(b"p/x").count(), 1);
-    assert_eq!(state.registry().bindings_of(b"q").count(), 0);
-    let drop_it = Request::DropComponent { digest: "\u{1}".into() };
-    assert!(matches!(run(&mut state, &drop_it), Err(Refusal::ComponentBound { .. })));
-    let unbind = Request::Unbind { name: "n".into() };
-    assert!(run(&mut state, &unbind).is_ok() && !state.has_bindings());
-    assert_eq!(run(&mut state, &unbind), Err(Refusal::BindingNotFound("n".into())));
-    assert!(run(&mut state, &drop_it).is_ok());
-    assert_eq!(run(&mut state, &drop_it), Err(missing));
-    let large = Component { digest: "l".into(), bytes: vec![0; COMPONENT_BYTES_MAX + 1].into() };
-    let refused = check(&Request::StoreComponent(large), 1);
-    assert!(matches!(refused, Err(Refusal::ComponentTooLarge { .. })));
 }
 
 #[test]

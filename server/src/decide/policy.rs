@@ -84,7 +84,7 @@ impl Reply {
             Reply::LeaseRevoke(reply) => &mut reply.header,
             Reply::Alarm(reply) => &mut reply.header,
             Reply::LeaseExpire(_) => return,
-            Reply::Done { revision } => {
+            Reply::Called { revision, .. } | Reply::Done { revision } => {
                 *revision = now;
                 return;
             }

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use triomphe::Arc;
 
-use super::{Author, ChainId};
+use super::{Author, BindingId, ChainId, PluginRecord, TriggerState};
 use crate::types::{Item, LeaseId, MemberId, Revision};
 
 /// One sequenced batch of decisions, as the log carries it.
@@ -50,14 +50,21 @@ pub enum Effect {
     AlarmClear(Alarm),
     /// A component's bytes are known to the cluster under their digest.
     ComponentStore(Component),
-    /// No binding names the component any more.
+    /// No generation of any plugin names the component any more.
     ComponentDrop {
         digest: Bytes,
     },
-    /// A plugin is bound, or bound anew, under this name.
-    Bind(Binding),
-    Unbind {
+    /// A plugin is, from now on, this.
+    PluginPut(PluginRecord),
+    /// A plugin is gone, with all its generations.
+    PluginRemove {
         name: String,
+    },
+    /// A trigger stands here.
+    TriggerSet(TriggerState),
+    /// A trigger's binding is gone.
+    TriggerDrop {
+        binding: BindingId,
     },
     /// What a member says of itself.
     Publish(Attributes),
@@ -96,33 +103,10 @@ pub struct Component {
     pub bytes: Bytes,
 }
 
-/// A plugin put on an extension point for a prefix.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Binding {
-    pub name: String,
-    /// Digest of the component it runs.
-    pub digest: Bytes,
-    /// Keys whose writes it decides about.
-    pub prefix: Bytes,
-    /// Handed to the plugin as it is.
-    pub config: Bytes,
-    pub on_failure: FailurePolicy,
-}
-
 /// A member's own word on how it is called and where clients reach it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
     pub member: MemberId,
     pub name: String,
     pub client_urls: Vec<String>,
-}
-
-/// What a trap or a timeout of a plugin means for the write it was asked about.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FailurePolicy {
-    /// The write is refused.
-    #[default]
-    Closed,
-    /// The write passes.
-    Open,
 }

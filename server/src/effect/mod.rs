@@ -5,12 +5,17 @@ mod author;
 mod chain;
 mod codec;
 mod entry;
-mod point;
+mod plugin;
+mod plugin_codec;
 
 pub use author::Author;
 pub use chain::ChainId;
 pub use codec::{
     CodecError, decode, decode_effects, encode, encode_around, encode_effect, peek_id,
 };
-pub use entry::{Alarm, AlarmKind, Attributes, Binding, Component, Effect, Entry, FailurePolicy};
-pub use point::Point;
+pub use entry::{Alarm, AlarmKind, Attributes, Component, Effect, Entry};
+pub use plugin::{
+    Binding, BindingId, FailurePolicy, Grants, Isolation, Mode, Plugin, PluginLimits,
+    PluginRecord, Point, TriggerState, TriggerStatus,
+};
+pub use plugin_codec::mode_of;

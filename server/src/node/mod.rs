@@ -35,6 +35,7 @@ mod sole_voter;
 mod space;
 mod start;
 mod wire;
+mod wire_plugin;
 mod wire_refusal;
 
 pub use ask::{KeepAlive, TimeToLive};
