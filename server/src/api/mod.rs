@@ -18,6 +18,7 @@ mod server;
 mod status;
 pub mod version;
 mod watch;
+mod watch_pace;
 
 pub use listen::{Address, AddressError, Listener};
 pub use server::{Options, ServeError, Server};

@@ -30,6 +30,7 @@ use super::maintenance::MaintenanceService;
 use super::plugin::PluginService;
 use super::reflection;
 use super::watch::WatchService;
+use super::watch_pace::WatchPace;
 use crate::limits::{COMPONENT_BYTES_MAX, REQUEST_OVERHEAD_BYTES, SHUTDOWN_GRACE};
 use crate::node::Node;
 
@@ -187,7 +188,7 @@ fn add_services(node: &Node, stopping: &Stopping) -> Routes {
 
     let kv = KvServer::new(KvService { node: node(), ending: ending.clone() })
         .max_decoding_message_size(message_bytes);
-    let watch = WatchServer::new(WatchService { node: node(), ending: ending.clone() })
+    let watch = WatchServer::new(WatchService { node: node(), ending: ending.clone(), pace: WatchPace::default() })
         .max_decoding_message_size(message_bytes);
     let lease = LeaseServer::new(LeaseService { node: node(), ending })
         .max_decoding_message_size(message_bytes);
