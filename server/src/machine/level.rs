@@ -7,13 +7,29 @@ use crate::effect::Effect;
 /// The highest level this program knows. A member publishes it when it starts.
 pub const FEATURE_LEVEL: u32 = 1;
 
-/// The level that brought this effect. An effect that is new in a version belongs to a level of its
-/// own, above the last one that was released.
+/// The level that brought this effect. What a version adds belongs to a level above the last one
+/// that was released, and [`FEATURE_LEVEL`] follows.
 pub fn level(effect: &Effect) -> u32 {
     match effect {
         Effect::Request { .. } => 1,
-        // Everything that the first version could read.
-        _ => 0,
+        // What the first version could read.
+        Effect::Put(_)
+        | Effect::Delete { .. }
+        | Effect::LeaseGrant { .. }
+        | Effect::LeaseRevoke { .. }
+        | Effect::LeaseCheckpoint { .. }
+        | Effect::Compact { .. }
+        | Effect::AlarmRaise(_)
+        | Effect::AlarmClear(_)
+        | Effect::ComponentStore(_)
+        | Effect::ComponentDrop { .. }
+        | Effect::PluginPut(_)
+        | Effect::PluginRemove { .. }
+        | Effect::TriggerSet(_)
+        | Effect::TriggerDrop { .. }
+        | Effect::Publish(_)
+        | Effect::By { .. }
+        | Effect::FeatureLevel(_) => 0,
     }
 }
 

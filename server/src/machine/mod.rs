@@ -13,5 +13,5 @@ pub use apply::{Applied, Diverged, apply};
 pub use level::{FEATURE_LEVEL, TooNew, check_level, level};
 pub use load::{LoadError, load};
 pub use registry::Registry;
-pub use rows::{Row, Rows, position_rows};
+pub use rows::{Row, Rows, lease_of_row, position_rows};
 pub use state::State;

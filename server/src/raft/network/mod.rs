@@ -24,5 +24,5 @@ pub use forward::{ForwardError, Forwarder};
 pub use forward_server::{Forwards, PeerHandler};
 pub use identity::Identity;
 pub use inquiry::ask_members;
-pub use pool::{Pool, Target, Traffic, Use};
+pub use pool::{Pool, Target, Use};
 pub use server::{PeerServer, Raft as PeerRaft, serve};
