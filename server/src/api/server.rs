@@ -12,6 +12,8 @@ use portunus_proto::etcdserverpb::lease_server::LeaseServer;
 use portunus_proto::etcdserverpb::maintenance_server::MaintenanceServer;
 use portunus_proto::etcdserverpb::watch_server::WatchServer;
 use portunus_proto::portunus::v1::plugin_server::PluginServer;
+use portunus_proto::v3electionpb::election_server::ElectionServer;
+use portunus_proto::v3lockpb::lock_server::LockServer;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::UnixListenerStream;
@@ -22,12 +24,14 @@ use tonic_health::server::HealthReporter;
 use super::auth::AuthService;
 use super::authority::Mended;
 use super::cluster::ClusterService;
+use super::election::ElectionService;
 use super::ending::{Ending, Stopping};
 use super::gate::Gate;
 use super::http::{Cors, FrontLayer, Gateway, Surface};
 use super::kv::KvService;
 use super::lease::LeaseService;
 use super::listen::{Listener, TCP_KEEPALIVE, paced};
+use super::lock::LockService;
 use super::maintenance::MaintenanceService;
 use super::meter::{Metered, Table};
 use super::plugin::PluginService;
@@ -224,6 +228,10 @@ fn add_services(node: &Node, stopping: &Stopping) -> Routes {
         .max_decoding_message_size(message_bytes);
     let watch = WatchServer::new(WatchService { node: node(), ending: ending.clone() })
         .max_decoding_message_size(message_bytes);
+    let lock = LockServer::new(LockService { node: node(), ending: ending.clone() })
+        .max_decoding_message_size(message_bytes);
+    let election = ElectionServer::new(ElectionService { node: node(), ending: ending.clone() })
+        .max_decoding_message_size(message_bytes);
     let lease = LeaseServer::new(LeaseService { node: node(), ending })
         .max_decoding_message_size(message_bytes);
     let cluster = ClusterServer::new(ClusterService { node: node() })
@@ -239,6 +247,8 @@ fn add_services(node: &Node, stopping: &Stopping) -> Routes {
         .add_service(Gate::new(kv, leadership.clone()))
         .add_service(Gate::new(watch, leadership.clone()))
         .add_service(Gate::new(lease, leadership.clone()))
+        .add_service(Gate::new(lock, leadership.clone()))
+        .add_service(Gate::new(election, leadership.clone()))
         .add_service(Gate::new(cluster, leadership.clone()))
         .add_service(Gate::new(maintenance, leadership.clone()))
         .add_service(Gate::new(auth, leadership.clone()))
@@ -246,8 +256,8 @@ fn add_services(node: &Node, stopping: &Stopping) -> Routes {
 }
 
 /// What reflection lists.
-fn service_names() -> [&'static str; 8] {
-    use portunus_proto::{etcdserverpb as etcd, portunus::v1};
+fn service_names() -> [&'static str; 10] {
+    use portunus_proto::{etcdserverpb as etcd, portunus::v1, v3electionpb, v3lockpb};
     [
         etcd::kv_server::SERVICE_NAME,
         etcd::watch_server::SERVICE_NAME,
@@ -255,6 +265,8 @@ fn service_names() -> [&'static str; 8] {
         etcd::cluster_server::SERVICE_NAME,
         etcd::maintenance_server::SERVICE_NAME,
         etcd::auth_server::SERVICE_NAME,
+        v3lockpb::lock_server::SERVICE_NAME,
+        v3electionpb::election_server::SERVICE_NAME,
         v1::plugin_server::SERVICE_NAME,
         "grpc.health.v1.Health",
     ]
