@@ -70,7 +70,13 @@ impl Node {
         let _ = forgotten.wait_for(|done| *done >= compacted).await;
         let shared = self.shared.clone();
         let (clock, started) = (shared.clock.clone(), shared.clock.now());
-        match tokio::task::spawn_blocking(move || shared.store.settle()).await {
+        metrics::DEFRAGMENTS.inc();
+        let settled = tokio::task::spawn_blocking(move || {
+            let settled = shared.store.settle();
+            metrics::DEFRAGMENTS.dec();
+            settled
+        });
+        match settled.await {
             Ok(Ok(())) => {
                 metrics::DEFRAGMENT_SECONDS.observe(clock.now().since(started).as_secs_f64());
                 Ok(())
