@@ -65,7 +65,10 @@ pub(super) fn check(added: &[Write], writer: &mut Writer<'_>) -> Result<(), Refu
 pub(super) fn write(added: &[Write], writer: &mut Writer<'_>) {
     for write in added {
         match write {
-            Write::By(author) => writer.emit(Effect::By(author.clone())),
+            Write::By(author) => {
+                let (main, author) = (writer.revision(), author.clone());
+                writer.emit(Effect::By { main, author });
+            }
             Write::Put { key, value, lease } => drop(writer.put(key, value, *lease).is_some()),
             Write::Delete { key } => drop(writer.delete(&KeyRange::single(key.clone()))),
         }
@@ -84,7 +87,7 @@ impl Reply {
             Reply::LeaseRevoke(reply) => &mut reply.header,
             Reply::Alarm(reply) => &mut reply.header,
             Reply::LeaseExpire(_) => return,
-            Reply::Done { revision } => {
+            Reply::Called { revision, .. } | Reply::Done { revision } => {
                 *revision = now;
                 return;
             }

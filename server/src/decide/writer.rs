@@ -34,6 +34,11 @@ impl<'a> Writer<'a> {
         self.next = self.head.next_revision();
     }
 
+    /// The revision of what is written next.
+    pub fn revision(&self) -> i64 {
+        self.next.main
+    }
+
     pub fn emit(&mut self, effect: Effect) {
         self.draft.emit(self.head, effect);
     }

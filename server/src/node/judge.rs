@@ -8,7 +8,7 @@ use portunus_proto::etcdserverpb::request_op::Request as Op;
 
 use super::shared::Shared;
 use crate::decide::{self, Refusal, Request, Resolved, Write};
-use crate::effect::{Author, Binding, FailurePolicy};
+use crate::effect::{Author, Binding, FailurePolicy, Mode, Point};
 use crate::machine::{Change, State, What};
 use crate::types::{Item, KeyRange, LeaseId};
 use crate::view::ReadSet;
@@ -85,7 +85,9 @@ impl<'a> Hearing<'a> {
 
     fn hear(&mut self) -> Result<Vec<Write>, Refusal> {
         // How many of the writes each binding has been shown.
-        let bindings: Vec<Binding> = self.head.registry().bindings.values().cloned().collect();
+        let asked = |b: &&Binding| b.point == Point::WritePolicy && b.mode == Mode::Enforce;
+        let bindings: Vec<Binding> =
+            self.head.registry().bindings().filter(asked).cloned().collect();
         let mut shown = vec![0; bindings.len()];
         for _ in 0..CASCADE_DEPTH_MAX {
             let before = self.writes.len();
@@ -97,7 +99,7 @@ impl<'a> Hearing<'a> {
                 return Ok(std::mem::take(&mut self.added));
             }
         }
-        let name = bindings.first().map_or_else(String::new, |binding| binding.name.clone());
+        let name = bindings.first().map_or_else(String::new, |binding| binding.plugin.clone());
         Err(refused(&name, format!("policies add writes without end ({CASCADE_DEPTH_MAX} rounds)")))
     }
 
@@ -120,10 +122,10 @@ impl<'a> Hearing<'a> {
         };
         match policy.check(&mut view, None, &writes) {
             Ok(Verdict::Allow) => Ok(()),
-            Ok(Verdict::Refuse(reason)) => Err(refused(&binding.name, reason)),
+            Ok(Verdict::Refuse(reason)) => Err(refused(&binding.plugin, reason)),
             Ok(Verdict::AllowWith(changes)) => self.add(binding, changes),
             Err(error) => {
-                tracing::warn!(binding = binding.name, %error, "a write policy failed");
+                tracing::warn!(binding = binding.plugin, %error, "a write policy failed");
                 on_failure(binding, &error.to_string())
             }
         }
@@ -132,9 +134,11 @@ impl<'a> Hearing<'a> {
     /// Takes over what a policy adds. It may write under its own prefix only.
     fn add(&mut self, binding: &Binding, changes: Vec<wasm::Change>) -> Result<(), Refusal> {
         self.added.push(Write::By(Author {
-            binding: binding.name.clone(),
+            plugin: binding.plugin.clone(),
+            point: binding.point,
             digest: binding.digest.clone(),
             caller: String::new(),
+            depth: 0,
         }));
         for change in changes {
             let (key, put) = match change {
@@ -146,7 +150,7 @@ impl<'a> Hearing<'a> {
             if !key.starts_with(&binding.prefix) {
                 let key = String::from_utf8_lossy(&key).into_owned();
                 let text = format!("it adds a write of {key:?}, outside its prefix");
-                return Err(refused(&binding.name, text));
+                return Err(refused(&binding.plugin, text));
             }
             let previous = self.after.get(&key).cloned();
             self.reads.note_range(&KeyRange::single(key.clone()));
@@ -169,7 +173,7 @@ fn refused(binding: &str, reason: String) -> Refusal {
 /// A policy that cannot be asked refuses, unless its binding says otherwise.
 fn on_failure(binding: &Binding, why: &str) -> Result<(), Refusal> {
     match binding.on_failure {
-        FailurePolicy::Closed => Err(refused(&binding.name, format!("the policy failed: {why}"))),
+        FailurePolicy::Closed => Err(refused(&binding.plugin, format!("the policy failed: {why}"))),
         FailurePolicy::Open => Ok(()),
     }
 }
