@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(user.observe("p", Point::Trigger, "n0", f64::NAN), Ok(()));
         let families = user.collect();
         assert_eq!(families.len(), USER_METRICS_MAX);
-        assert_eq!(families[0].get_metric()[0].get_counter().value(), 3.0);
+        assert_eq!(families[0].get_metric()[0].get_counter().get_value(), 3.0);
         let observed = families[USER_METRICS_MAX - 1].get_metric()[0].get_histogram();
         assert_eq!((observed.get_sample_count(), observed.get_sample_sum()), (1, 0.5));
     }
