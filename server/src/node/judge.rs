@@ -146,7 +146,8 @@ impl<'a> Hearing<'a> {
             point: binding.point,
             digest: binding.digest.clone(),
             caller: String::new(),
-            depth: 0,
+            depth: 1,
+            via: Vec::new(),
         }));
         for (key, put) in wanted {
             let previous = self.after.get(&key).cloned();
