@@ -10,14 +10,15 @@ use sha2::{Digest, Sha256};
 
 use crate::effect::{Binding, Point};
 use crate::machine::State;
-use crate::wasm::{self, Engine, EngineOptions, Limits, Plugin, WritePolicy};
+use crate::wasm::{Bound, BoundOptions, Diaries, Engine, EngineOptions, Plugin};
 
-type Built = Result<Arc<WritePolicy>, String>;
+type Built = Result<Arc<Bound>, String>;
 
 /// Compiled plugins by digest, and policies by the binding they serve.
 #[derive(Default)]
 pub struct Policies {
     engine: OnceLock<Result<Engine, String>>,
+    diaries: Diaries,
     plugins: Mutex<HashMap<Bytes, Plugin>>,
     policies: Mutex<HashMap<String, (Binding, Built)>>,
 }
@@ -60,13 +61,16 @@ impl Policies {
     fn build(&self, state: &State, binding: &Binding) -> Built {
         let engine = self.engine()?;
         let plugin = self.plugin(state, &binding.digest)?;
-        let bound = wasm::Binding {
-            name: binding.plugin.clone(),
+        let options = BoundOptions {
+            plugin: binding.plugin.clone(),
+            point: Point::WritePolicy,
             prefix: binding.prefix.to_vec(),
             configuration: binding.config.to_vec(),
-            limits: Limits::MAX,
+            limits: binding.limits,
+            isolation: binding.isolation,
+            diary: self.diaries.of(&binding.plugin),
         };
-        WritePolicy::new(engine, &plugin, bound).map(Arc::new).map_err(|error| error.to_string())
+        Bound::new(engine, &plugin, options).map(Arc::new).map_err(|error| error.to_string())
     }
 
     fn plugin(&self, state: &State, digest: &Bytes) -> Result<Plugin, String> {
