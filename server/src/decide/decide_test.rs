@@ -1,4 +1,4 @@
-//! The rules that random requests do not reach: space, alarms, expiry, added writes, bindings,
+//! The rules that random requests do not reach: space, alarms, expiry, added writes,
 //! duplicates, streams.
 
 use bytes::Bytes;
@@ -6,8 +6,7 @@ use pb::request_op::Request as Op;
 use portunus_proto::etcdserverpb as pb;
 
 use super::{Cx, Draft, Refusal, Reply, Request, Write, check, decide, kv, resolve, txn};
-use crate::effect::{Author, Binding, Component, Effect};
-use crate::limits::COMPONENT_BYTES_MAX;
+use crate::effect::{Author, Effect};
 use crate::machine::{State, What};
 use crate::types::{Item, LeaseId, MemberId};
 use crate::view::Recent;
@@ -237,7 +236,7 @@ fn a_put_moves_its_key_from_lease_to_lease() {
 fn added_writes_share_the_revision_and_name_their_author() {
     let mut state = State::default();
     run(&mut state, &put("old", "")).expect("a plain put");
-    let author = Author { binding: "audit".into(), ..Author::default() };
+    let author = Author { plugin: "audit".into(), ..Author::default() };
     let added = [
         Write::By(author.clone()),
         Write::Put { key: "z/audit".into(), value: "k".into(), lease: LeaseId::NONE },
@@ -249,7 +248,7 @@ fn added_writes_share_the_revision_and_name_their_author() {
     let Ok(Reply::Put(reply)) = reply else { panic!("{reply:?}") };
     assert_eq!(reply.header.map(|header| header.revision), Some(3));
     assert!(draft.changes.iter().map(|c| (c.at.main, c.at.sub)).eq([(3, 0), (3, 1), (3, 2)]));
-    assert_eq!(draft.effects[1], Effect::By(author));
+    assert_eq!(draft.effects[1], Effect::By { main: 3, author });
     assert_eq!(keys(&state), ["k", "z/audit"]);
     let wrong = [Write::Put { key: "x".into(), value: Bytes::new(), lease: LeaseId(77) }];
     let before = state.digest;
@@ -290,39 +289,6 @@ fn what_a_revocation_deletes_belongs_to_its_read_set() {
     assert!(!stands(vec![put_request("a", "", 0)]), "a key left the lease");
     assert!(!stands(vec![put_request("b", "", 1)]), "a key came to the lease");
     assert!(!stands(vec![put_request("a", "", 0), put_request("b", "", 1)]), "one for another");
-}
-
-#[test]
-fn bindings_need_their_component_and_keep_it() {
-    let mut state = State::default();
-    let binding = Binding {
-        name: "n".into(),
-        digest: "\u{1}".into(),
-        prefix: "p/".into(),
-        config: Bytes::new(),
-        on_failure: Default::default(),
-    };
-    let component = Component { digest: "\u{1}".into(), bytes: "wasm".into() };
-    let bind = Request::Bind(binding.clone());
-    let missing = Refusal::ComponentNotFound("01".into());
-    assert_eq!(run(&mut state, &bind), Err(missing.clone()));
-    assert!(run(&mut state, &Request::StoreComponent(component)).is_ok());
-    assert!(run(&mut state, &bind).is_ok() && state.has_bindings());
-    let revision = state.bindings_revision;
-    assert!(run(&mut state, &bind).is_ok());
-    assert_eq!(state.bindings_revision, revision, "the same again is no change");
-    assert_eq!(state.registry().bindings_of(b"p/x").count(), 1);
-    assert_eq!(state.registry().bindings_of(b"q").count(), 0);
-    let drop_it = Request::DropComponent { digest: "\u{1}".into() };
-    assert!(matches!(run(&mut state, &drop_it), Err(Refusal::ComponentBound { .. })));
-    let unbind = Request::Unbind { name: "n".into() };
-    assert!(run(&mut state, &unbind).is_ok() && !state.has_bindings());
-    assert_eq!(run(&mut state, &unbind), Err(Refusal::BindingNotFound("n".into())));
-    assert!(run(&mut state, &drop_it).is_ok());
-    assert_eq!(run(&mut state, &drop_it), Err(missing));
-    let large = Component { digest: "l".into(), bytes: vec![0; COMPONENT_BYTES_MAX + 1].into() };
-    let refused = check(&Request::StoreComponent(large), 1);
-    assert!(matches!(refused, Err(Refusal::ComponentTooLarge { .. })));
 }
 
 #[test]

@@ -4,11 +4,16 @@
 mod chain;
 mod codec;
 mod entry;
+mod plugin;
+mod plugin_codec;
 
 pub use chain::ChainId;
 pub use codec::{
     CodecError, decode, decode_effects, encode, encode_around, encode_effect, peek_id,
 };
-pub use entry::{
-    Alarm, AlarmKind, Attributes, Author, Binding, Component, Effect, Entry, FailurePolicy,
+pub use entry::{Alarm, AlarmKind, Attributes, Component, Effect, Entry};
+pub use plugin::{
+    Author, Binding, BindingId, FailurePolicy, Grants, Isolation, Mode, Plugin, PluginLimits,
+    PluginRecord, Point, TriggerState, TriggerStatus,
 };
+pub use plugin_codec::mode_of;

@@ -81,7 +81,7 @@ pub(super) fn lease(state: &State, id: LeaseId) -> Row {
     (key(&[b"lease/", &id.0.to_be_bytes()]), value)
 }
 
-/// The row that an effect on alarms, bindings or components makes or removes.
+/// The row that an effect on alarms, plugins, triggers or components makes or removes.
 pub(super) fn registered(effect: &Effect) -> Row {
     let value = || Some(encoded(std::slice::from_ref(effect)));
     match effect {
@@ -89,8 +89,10 @@ pub(super) fn registered(effect: &Effect) -> Row {
         Effect::AlarmClear(alarm) => (alarm_key(alarm), None),
         Effect::ComponentStore(component) => (key(&[b"component/", &component.digest]), value()),
         Effect::ComponentDrop { digest } => (key(&[b"component/", digest]), None),
-        Effect::Bind(binding) => (key(&[b"binding/", binding.name.as_bytes()]), value()),
-        Effect::Unbind { name } => (key(&[b"binding/", name.as_bytes()]), None),
+        Effect::PluginPut(record) => (plugin_key(&record.current.name), value()),
+        Effect::PluginRemove { name } => (plugin_key(name), None),
+        Effect::TriggerSet(state) => (trigger_key(&state.binding), value()),
+        Effect::TriggerDrop { binding } => (trigger_key(binding), None),
         Effect::Publish(own) => (key(&[b"member/", &own.member.0.to_be_bytes()]), value()),
         other => unreachable!("not a registry effect: {other:?}"),
     }
@@ -98,6 +100,14 @@ pub(super) fn registered(effect: &Effect) -> Row {
 
 fn alarm_key(alarm: &crate::effect::Alarm) -> Bytes {
     key(&[b"alarm/", &alarm.member.0.to_be_bytes(), b"/", &[alarm.kind as u8]])
+}
+
+fn plugin_key(name: &str) -> Bytes {
+    key(&[b"plugin/", name.as_bytes()])
+}
+
+fn trigger_key(binding: &str) -> Bytes {
+    key(&[b"trigger/", binding.as_bytes()])
 }
 
 fn key(parts: &[&[u8]]) -> Bytes {

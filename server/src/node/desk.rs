@@ -65,6 +65,8 @@ struct Entry {
     stage: Stage,
     /// CPU time used, as far as it counts for its turns.
     used: Duration,
+    /// [`Waiting::compiled`] when its turn began.
+    compiled: u64,
     /// Mean CPU time of its last calls; none is known before the first.
     mean: Option<Duration>,
 }
@@ -93,6 +95,8 @@ struct Waiting {
     slow: Turns,
     /// `None` while this member does not decide.
     head: Option<Arc<Head>>,
+    /// Counts compilations, so that none is missed that ends during a turn.
+    compiled: u64,
     closed: bool,
 }
 
@@ -154,6 +158,7 @@ impl Desk {
     /// Something was compiled: whoever waited for it tries again.
     pub fn compiled(&self) {
         let mut waiting = self.waiting.lock();
+        waiting.compiled += 1;
         let asleep = |(id, entry): (&BindingId, &Entry)| {
             (entry.stage == Stage::NotReady).then(|| id.clone())
         };
@@ -164,8 +169,14 @@ impl Desk {
     /// Takes out every job that no thread has; what threads have goes to the sequencer.
     pub fn drain(&self) -> Vec<Job> {
         let mut waiting = self.waiting.lock();
-        let entries = waiting.entries.values_mut();
-        entries.flat_map(|entry| std::mem::take(&mut entry.jobs).into_values()).collect()
+        let mut jobs = Vec::new();
+        for entry in waiting.entries.values_mut() {
+            jobs.extend(std::mem::take(&mut entry.jobs).into_values());
+            if entry.stage == Stage::NotReady {
+                entry.stage = Stage::Idle;
+            }
+        }
+        jobs
     }
 
     /// Forgets idle bindings that are gone.
@@ -196,8 +207,10 @@ impl Desk {
                 && let Some((used, binding)) = waiting.turns(pace).ready.pop_first()
             {
                 waiting.turns(pace).floor = used;
+                let compiled = waiting.compiled;
                 if let Some(entry) = waiting.entries.get_mut(&binding) {
                     entry.stage = Stage::Running;
+                    entry.compiled = compiled;
                 }
                 return Some((binding, head));
             }
@@ -222,6 +235,7 @@ impl Desk {
     /// Ends a turn that judged `calls` jobs in `cpu`.
     pub fn end_turn(&self, binding: &str, calls: u32, cpu: Duration, turn: &Turn) {
         let mut waiting = self.waiting.lock();
+        let compiled = waiting.compiled;
         let Some(entry) = waiting.entries.get_mut(binding) else { return };
         entry.used = entry.used.saturating_add(cpu);
         if calls > 0 {
@@ -232,8 +246,8 @@ impl Desk {
         }
         match turn {
             Turn::Sent => entry.stage = Stage::Sent,
-            Turn::NotReady => entry.stage = Stage::NotReady,
-            Turn::Nothing => self.rest(&mut waiting, binding),
+            Turn::NotReady if entry.compiled == compiled => entry.stage = Stage::NotReady,
+            Turn::NotReady | Turn::Nothing => self.rest(&mut waiting, binding),
         }
     }
 

@@ -12,6 +12,7 @@ use super::desk::{Desk, Head, Pace, Turn};
 use super::error::Failure;
 use super::plugin::{Evaluation, Job, Judged, Verdicts};
 use super::shared::Shared;
+use crate::wasm::thread_cpu_time;
 
 /// Jobs of one batch.
 const BATCH_JOBS: usize = 256;
@@ -97,7 +98,7 @@ impl Lane {
 
 /// Judges a binding's jobs until the batch is full.
 fn take_turn(desk: &Desk, shared: &Shared, binding: &str, head: &Head) -> Option<Verdicts> {
-    let (begun, cpu) = (shared.clock.now(), cpu_time());
+    let (begun, cpu) = (shared.clock.now(), thread_cpu_time());
     let mut evaluation = Evaluation::new(shared, head);
     let mut judged: Vec<Judged> = Vec::new();
     let mut turn = Turn::Nothing;
@@ -119,14 +120,7 @@ fn take_turn(desk: &Desk, shared: &Shared, binding: &str, head: &Head) -> Option
         turn = Turn::Sent;
     }
     let calls = judged.len() as u32;
-    desk.end_turn(binding, calls, cpu_time().saturating_sub(cpu), &turn);
+    desk.end_turn(binding, calls, thread_cpu_time().saturating_sub(cpu), &turn);
     let (reign, base) = (head.reign, head.state.revision);
     (calls > 0).then(|| Verdicts { binding: binding.to_owned(), reign, base, judged })
-}
-
-/// CPU time of this thread.
-fn cpu_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
-    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
 }

@@ -34,6 +34,7 @@ mod sole_voter;
 mod space;
 mod start;
 mod wire;
+mod wire_plugin;
 mod wire_refusal;
 
 pub use ask::{KeepAlive, TimeToLive};

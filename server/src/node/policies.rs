@@ -8,7 +8,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
-use crate::effect::Binding;
+use crate::effect::{Binding, Point};
 use crate::machine::State;
 use crate::wasm::{self, Engine, EngineOptions, Limits, Plugin, WritePolicy};
 
@@ -25,26 +25,26 @@ pub struct Policies {
 impl Policies {
     /// The policy of `binding`. Compiles it if nobody has yet, which takes milliseconds.
     pub fn of(&self, state: &State, binding: &Binding) -> Built {
-        if let Some((known, built)) = self.policies.lock().get(&binding.name)
+        if let Some((known, built)) = self.policies.lock().get(&binding.id())
             && known == binding
         {
             return built.clone();
         }
         let built = self.build(state, binding);
         let entry = (binding.clone(), built.clone());
-        self.policies.lock().insert(binding.name.clone(), entry);
+        self.policies.lock().insert(binding.id(), entry);
         built
     }
 
     /// Compiles what is new in `state` and lets go of what is gone.
     pub fn follow(&self, state: &State) {
         let registry = state.registry();
-        for binding in registry.bindings.values() {
+        for binding in registry.bindings().filter(|binding| binding.point == Point::WritePolicy) {
             if let Err(why) = self.of(state, binding) {
-                tracing::error!(binding = binding.name, why, "a bound plugin cannot run");
+                tracing::error!(binding = binding.id(), why, "a bound plugin cannot run");
             }
         }
-        self.policies.lock().retain(|name, _| registry.bindings.contains_key(name));
+        self.policies.lock().retain(|id, _| registry.binding(id).is_some());
         self.plugins.lock().retain(|digest, _| registry.components.contains_key(digest));
     }
 
@@ -61,7 +61,7 @@ impl Policies {
         let engine = self.engine()?;
         let plugin = self.plugin(state, &binding.digest)?;
         let bound = wasm::Binding {
-            name: binding.name.clone(),
+            name: binding.plugin.clone(),
             prefix: binding.prefix.to_vec(),
             configuration: binding.config.to_vec(),
             limits: Limits::MAX,

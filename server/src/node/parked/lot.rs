@@ -142,8 +142,10 @@ impl Lot {
 
     /// Ends all of them: none was executed.
     pub fn end(&mut self, why: Failure) {
-        let parked = std::mem::take(self).spots.into_iter().flatten();
-        parked.for_each(|parked| parked.pending.into_call().bounce(why));
+        let Self { spots, woken, .. } = std::mem::take(self);
+        let parked = spots.into_iter().flatten().map(|parked| parked.pending);
+        let woken = woken.into_iter().map(|(_, pending)| pending);
+        parked.chain(woken).for_each(|pending| pending.into_call().bounce(why));
     }
 
     fn wake(&mut self, spot: Spot) {

@@ -2,7 +2,7 @@
 //! stands for. Made once for each set of bindings; a write under no bound prefix costs a lookup
 //! for each length that bound prefixes have.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -30,6 +30,8 @@ pub struct Bindings {
     /// By name of the plugin; a disabled one is found, to be refused by name.
     recipes: HashMap<String, Arc<Named>>,
     triggers: HashMap<BindingId, Arc<Named>>,
+    /// All of them.
+    ids: HashSet<BindingId>,
 }
 
 impl Bindings {
@@ -37,6 +39,7 @@ impl Bindings {
         let mut made = Self::default();
         for binding in state.registry().bindings() {
             let named = Arc::new(Named { id: binding.id(), binding: binding.clone() });
+            made.ids.insert(named.id.clone());
             match binding.point {
                 Point::WritePolicy if binding.mode != Mode::Disabled => made.policies.push(named),
                 Point::WritePolicy => {}
@@ -76,10 +79,7 @@ impl Bindings {
 
     /// True while the binding of this id exists, on whatever point it is asked.
     pub fn contains(&self, id: &str) -> bool {
-        let recipe = |name: &str| self.recipes.get(name).is_some_and(|named| named.id == id);
-        self.triggers.contains_key(id)
-            || id.split_once('/').is_some_and(|(name, _)| recipe(name))
-            || self.policies.iter().any(|named| named.id == id)
+        self.ids.contains(id)
     }
 
     /// The policies that have a say in a write of `key`, added to `places` in no order.
