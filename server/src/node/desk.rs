@@ -183,7 +183,7 @@ impl Desk {
     pub fn retain(&self, bindings: &Bindings) {
         let mut waiting = self.waiting.lock();
         waiting.entries.retain(|id, entry| {
-            entry.stage != Stage::Idle || !entry.jobs.is_empty() || bindings.contains(id)
+            entry.stage != Stage::Idle || !entry.jobs.is_empty() || bindings.named(id).is_some()
         });
     }
 
@@ -241,7 +241,8 @@ impl Desk {
         if calls > 0 {
             let each = cpu / calls;
             let weight = calls.min(MEMORY);
-            let mean = entry.mean.map_or(each, |mean| (mean * (MEMORY - weight) + each * weight) / MEMORY);
+            let mean =
+                entry.mean.map_or(each, |mean| (mean * (MEMORY - weight) + each * weight) / MEMORY);
             entry.mean = Some(mean);
         }
         match turn {

@@ -4,6 +4,7 @@
 //! line; overtaken too often by others, its keys are reserved, and then it is a conflict by name.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +17,9 @@ use super::parked::Pending;
 use super::plugin::{Finding, Handled, Job, Judged, Verdicts};
 use super::sequencer::Sequencer;
 use crate::decide::{Draft, Refusal, Reply};
+use crate::effect::Point;
 use crate::view::ReadSet;
+use crate::wasm::Diary;
 
 /// Findings that may be overtaken before keys are reserved.
 const TRIES: u32 = 3;
@@ -91,8 +94,8 @@ impl Sequencer {
                 self.evaluate(job.call, &added, payload, batch);
             }
             Finding::Wait(until) if stands => self.park_job(binding, job, reads, until),
-            Finding::Wait(_) => self.back_to_lane(binding, job),
-            _ if !foreseen => self.back_to_lane(binding, job),
+            Finding::Wait(_) => self.rerun(binding, job),
+            _ if !foreseen => self.rerun(binding, job),
             _ => self.overtaken(binding, job, &reads, batch),
         }
     }
@@ -101,13 +104,16 @@ impl Sequencer {
     fn overtaken(&mut self, binding: &str, job: Job, reads: &ReadSet, batch: &mut Batch) {
         if job.tries >= TRIES_MAX {
             self.end_reservation(&job);
+            if let Some((diary, point)) = self.diary(binding) {
+                diary.conflicted(point);
+            }
             let conflict = Refusal::Conflict { binding: binding.to_owned() };
             return self.refuse(job.call, conflict, batch);
         }
         if job.tries >= TRIES {
             self.reserve(&job, reads);
         }
-        self.back_to_lane(binding, Job { tries: job.tries + 1, ..job });
+        self.rerun(binding, Job { tries: job.tries + 1, ..job });
     }
 
     /// Parks a job whose reads stand; nothing can change them unseen from here on.
@@ -118,9 +124,10 @@ impl Sequencer {
             let left = Duration::from_millis(until.saturating_sub(clock.unix_ms()));
             clock.now().after(left.max(WAIT_MIN))
         });
+        let meter = self.diary(binding).map(|(diary, point)| diary.park(point));
         let (order, binding) = (job.order, binding.to_owned());
         let pending = Pending::Job { binding, job: Job { tries: 0, ..job } };
-        if let Err(pending) = self.parked.park(pending, order, reads, due) {
+        if let Err(pending) = self.parked.park(pending, order, reads, due, meter) {
             pending.into_call().bounce(Failure::TooManyRequests);
         }
     }
@@ -131,7 +138,22 @@ impl Sequencer {
         self.shared.lane.push(binding, Job { call, order: self.order, tries: 0 });
     }
 
-    /// Has a job judged again, before all that came later.
+    /// Where the figures of a binding's plugin are kept.
+    fn diary(&self, binding: &str) -> Option<(Arc<Diary>, Point)> {
+        let named = self.bindings.named(binding)?;
+        let diary = self.shared.policies.diaries.of(&named.binding.plugin);
+        Some((diary, named.binding.point))
+    }
+
+    /// What the job saw is not so: it is judged again.
+    fn rerun(&self, binding: &str, job: Job) {
+        if let Some((diary, point)) = self.diary(binding) {
+            diary.reran(point);
+        }
+        self.back_to_lane(binding, job);
+    }
+
+    /// Has a job judged, before all that came later.
     pub(super) fn back_to_lane(&self, binding: &str, job: Job) {
         if let Err(job) = self.shared.lane.desk.push(binding, job, false) {
             job.call.bounce(Failure::Stopped);
@@ -165,9 +187,7 @@ pub(super) fn said(
             Ok(Said::Handled(Handled::Done { revision }))
         }
         (Ask::Handle(_), Err(Refusal::CursorMoved(_))) => Ok(Said::Handled(Handled::Stale)),
-        (Ask::Handle(_), Err(refusal)) => {
-            Ok(Said::Handled(Handled::Failed(refusal.to_string())))
-        }
+        (Ask::Handle(_), Err(refusal)) => Ok(Said::Handled(Handled::Failed(refusal.to_string()))),
         (_, Ok(Reply::Called { revision, .. })) => {
             Ok(Said::Reply(Reply::Called { revision, payload }))
         }

@@ -44,13 +44,17 @@ impl Index {
     }
 
     pub fn unfile(&mut self, spot: Spot, reads: &ReadSet) {
-        reads.keys().for_each(|key| drop(take(&mut self.keys, key.clone(), spot)));
+        for key in reads.keys() {
+            take(&mut self.keys, key.clone(), spot);
+        }
         for range in reads.ranges() {
             if take(&mut self.ranges, range.clone(), spot) {
                 self.tree.remove(range, |filed| (!filed.is_empty()).then_some(0));
             }
         }
-        reads.leases().for_each(|lease| drop(take(&mut self.leases, lease, spot)));
+        for lease in reads.leases() {
+            take(&mut self.leases, lease, spot);
+        }
     }
 
     /// The decisions that read what the change is of.

@@ -11,6 +11,7 @@ use crate::node::answer::Call;
 use crate::node::error::Failure;
 use crate::node::plugin::Job;
 use crate::view::ReadSet;
+use crate::wasm;
 
 /// Something that is to be decided later: by the lane, or by the sequencer itself.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ struct Parked {
     due: Option<Tick>,
     /// When it first came, as a number: those that wake together go on in this order.
     order: u64,
+    /// Counts it among its plugin's, as long as it is here.
+    _meter: Option<wasm::Parked>,
 }
 
 /// All that waits here.
@@ -70,6 +73,7 @@ impl Lot {
         order: u64,
         reads: ReadSet,
         due: Option<Tick>,
+        meter: Option<wasm::Parked>,
     ) -> Result<(), Pending> {
         if self.len() >= PARKED_MAX {
             return Err(pending);
@@ -80,7 +84,7 @@ impl Lot {
         });
         self.index.file(spot, &reads);
         self.due.extend(due.map(|due| (due, spot)));
-        self.spots[spot as usize] = Some(Parked { pending, reads, due, order });
+        self.spots[spot as usize] = Some(Parked { pending, reads, due, order, _meter: meter });
         Ok(())
     }
 

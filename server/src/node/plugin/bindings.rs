@@ -2,20 +2,23 @@
 //! stands for. Made once for each set of bindings; a write under no bound prefix costs a lookup
 //! for each length that bound prefixes have.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
 use crate::effect::{Binding, BindingId, Mode, Point};
 use crate::machine::State;
 use crate::types::KeyRange;
+use crate::wasm::Bound;
 
 /// A binding and its name for ever.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Named {
     pub id: BindingId,
     pub binding: Binding,
+    /// What serves it on this member, once it is known.
+    pub bound: OnceLock<Arc<Bound>>,
 }
 
 /// One version of the set of bindings.
@@ -29,27 +32,30 @@ pub struct Bindings {
     lengths: Vec<usize>,
     /// By name of the plugin; a disabled one is found, to be refused by name.
     recipes: HashMap<String, Arc<Named>>,
-    triggers: HashMap<BindingId, Arc<Named>>,
-    /// All of them.
-    ids: HashSet<BindingId>,
+    all: HashMap<BindingId, Arc<Named>>,
 }
 
 impl Bindings {
     pub fn of(state: &State) -> Self {
         let mut made = Self::default();
         for binding in state.registry().bindings() {
-            let named = Arc::new(Named { id: binding.id(), binding: binding.clone() });
-            made.ids.insert(named.id.clone());
+            let named = Arc::new(Named {
+                id: binding.id(),
+                binding: binding.clone(),
+                bound: OnceLock::new(),
+            });
+            made.all.insert(named.id.clone(), Arc::clone(&named));
             match binding.point {
                 Point::WritePolicy if binding.mode != Mode::Disabled => made.policies.push(named),
                 Point::WritePolicy => {}
                 Point::Recipe => {
                     made.recipes.entry(binding.plugin.clone()).or_insert(named);
                 }
-                Point::Trigger => drop(made.triggers.insert(named.id.clone(), named)),
+                Point::Trigger => {}
             }
         }
-        let order = |named: &Arc<Named>| (named.binding.plugin.clone(), named.binding.prefix.clone());
+        let order =
+            |named: &Arc<Named>| (named.binding.plugin.clone(), named.binding.prefix.clone());
         made.policies.sort_by_cached_key(order);
         for (at, named) in made.policies.iter().enumerate() {
             made.by_prefix.entry(named.binding.prefix.clone()).or_default().push(at);
@@ -65,7 +71,12 @@ impl Bindings {
     }
 
     pub fn trigger(&self, id: &str) -> Option<&Arc<Named>> {
-        self.triggers.get(id)
+        self.all.get(id).filter(|named| named.binding.point == Point::Trigger)
+    }
+
+    /// The binding of this id, on whatever point it is asked.
+    pub fn named(&self, id: &str) -> Option<&Arc<Named>> {
+        self.all.get(id)
     }
 
     /// The policy at a place that [`Bindings::over`] names.
@@ -75,11 +86,6 @@ impl Bindings {
 
     pub fn has_policies(&self) -> bool {
         !self.policies.is_empty()
-    }
-
-    /// True while the binding of this id exists, on whatever point it is asked.
-    pub fn contains(&self, id: &str) -> bool {
-        self.ids.contains(id)
     }
 
     /// The policies that have a say in a write of `key`, added to `places` in no order.

@@ -28,6 +28,8 @@ pub struct Evaluation<'a> {
     head: &'a Head,
     state: State,
     chain: Chain,
+    /// When the present job is judged.
+    now_ms: u64,
 }
 
 /// What a job asks for, once its own plugin has spoken.
@@ -57,12 +59,13 @@ struct Next {
 
 impl<'a> Evaluation<'a> {
     pub fn new(shared: &'a Shared, head: &'a Head) -> Self {
-        Self { shared, head, state: head.state.clone(), chain: Chain::default() }
+        Self { shared, head, state: head.state.clone(), chain: Chain::default(), now_ms: 0 }
     }
 
     /// Judges the next job; gives it back when a plugin is not compiled yet.
     pub fn judge(&mut self, job: Job) -> Result<Judged, Job> {
         let before = self.state.revision;
+        self.now_ms = self.shared.clock.unix_ms();
         let (finding, reads, next) = match self.come_to(&job.call.ask) {
             Came::To(finding, reads, next) => (finding, reads, next),
             Came::NotReady => return Err(job),
@@ -149,6 +152,9 @@ impl<'a> Evaluation<'a> {
                 named,
                 "it waits without having read anything: read a key first, or give a time",
             )),
+            Ok(Outcome::Wait(Some(until))) if until <= self.now_ms => {
+                Finding::Refuse(failed(named, "it waits until a time that is over"))
+            }
             Ok(Outcome::Wait(until)) => Finding::Wait(until),
             Ok(Outcome::Refuse(reason)) => {
                 Finding::Refuse(Refusal::PolicyRefused { binding: plugin, reason })
@@ -158,7 +164,7 @@ impl<'a> Evaluation<'a> {
             }
             Ok(Outcome::UnknownFunction) => {
                 let function = call.function.clone();
-                let known = bound.functions().join(", ");
+                let known = bound.plugin().functions().join(", ");
                 Finding::Refuse(Refusal::UnknownFunction { plugin, function, known })
             }
             Err(error) => {
@@ -212,7 +218,7 @@ impl<'a> Evaluation<'a> {
             overlay: Overlay { state: &self.state, writes, at },
             reads,
             taken: &|_| false,
-            now_ms: self.shared.clock.unix_ms(),
+            now_ms: self.now_ms,
         }
     }
 
@@ -232,7 +238,7 @@ impl<'a> Evaluation<'a> {
         }
         let mut wrote = changes.iter().map(key_of).collect();
         let at = self.state.next_revision().main;
-        let now_ms = self.shared.clock.unix_ms();
+        let now_ms = self.now_ms;
         let matter = Matter { after: &after, at, caller, depth, now_ms };
         let (policies, bindings) = (&self.shared.policies, &*self.head.bindings);
         let (heard, reads) = Hearing::new(policies, bindings, matter, changes, reads).hear();

@@ -136,7 +136,9 @@ impl<'a> Hearing<'a> {
         let first = adders.first().map(|place| &self.bindings.policy(*place).binding.plugin);
         refused(
             first.map_or("", String::as_str),
-            format!("policies answer each other's writes without end ({CASCADE_DEPTH_MAX} rounds): {cycle}"),
+            format!(
+                "policies answer each other's writes without end ({CASCADE_DEPTH_MAX} rounds): {cycle}"
+            ),
         )
     }
 
@@ -157,8 +159,7 @@ impl<'a> Hearing<'a> {
         let before = self.added.clone();
         self.added.begin(author(&named, self.matter.caller, self.matter.depth + 1));
         let (seen, added) = (&self.seen, &before);
-        let taken =
-            |key: &[u8]| !added.contains(key) && seen.iter().any(|seen| seen.key == key);
+        let taken = |key: &[u8]| !added.contains(key) && seen.iter().any(|seen| seen.key == key);
         let mut view = Guest {
             binding: &named.binding,
             overlay: Overlay {

@@ -23,7 +23,10 @@ pub struct Job {
 #[derive(Debug)]
 pub enum Finding {
     /// These writes belong to the transaction, and this is the recipe's reply.
-    Commit { added: Vec<Write>, payload: Bytes },
+    Commit {
+        added: Vec<Write>,
+        payload: Bytes,
+    },
     Refuse(Refusal),
     /// A trigger could not handle its events.
     Failed(String),

@@ -29,10 +29,6 @@ pub struct Writes {
 }
 
 impl Writes {
-    pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
-    }
-
     pub fn contains(&self, key: &[u8]) -> bool {
         self.keys.contains_key(key)
     }

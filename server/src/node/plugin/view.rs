@@ -65,7 +65,9 @@ impl Guest<'_> {
             false => Ok(()),
             true => {
                 let (plugin, key) = (&self.binding.plugin, text(key));
-                Err(Refused(format!("{plugin} writes {key:?}, which the transaction writes itself")))
+                Err(Refused(format!(
+                    "{plugin} writes {key:?}, which the transaction writes itself"
+                )))
             }
         }
     }
@@ -126,7 +128,8 @@ impl View for Guest<'_> {
         let taken = self.overlay.range(range, DELETED_AT_ONCE_MAX + 1);
         taken.iter().try_for_each(|item| self.leave_alone(item.key()))?;
         let deleted = self.overlay.delete(range, DELETED_AT_ONCE_MAX);
-        let too_many = || Refused(format!("it deletes more than {DELETED_AT_ONCE_MAX} keys at once"));
+        let too_many =
+            || Refused(format!("it deletes more than {DELETED_AT_ONCE_MAX} keys at once"));
         deleted.map(|count| count as u64).ok_or_else(too_many)
     }
 
