@@ -6,6 +6,7 @@ use bytes::Bytes;
 use super::answer::{Call, Decided};
 use super::ask::{Ask, KeepAlive, Said, TimeToLive};
 use super::batch::Batch;
+use super::metrics;
 use super::sequencer::Sequencer;
 use crate::decide::{Draft, Request};
 use crate::effect::Effect;
@@ -67,8 +68,9 @@ impl Sequencer {
         for id in self.book.expired(now, REVOKES_PER_TICK) {
             self.evaluate_own(Request::lease_revoke(id), &mut batch);
             // Refused (the cluster is corrupt, say): it is due again at the next look.
-            if self.book.contains(id) {
-                self.book.retry(id);
+            match self.book.contains(id) {
+                true => self.book.retry(id),
+                false => metrics::LEASES_EXPIRED.inc(),
             }
         }
         if self.book.checkpoint_due(now, LEASE_CHECKPOINT_INTERVAL) {

@@ -40,6 +40,7 @@ struct Asked<'r> {
     reads: ReadSet,
     caller: Option<&'r str>,
     depth: u8,
+    via: &'r [String],
 }
 
 /// A job that ends without a transaction, and what it read.
@@ -87,7 +88,7 @@ impl<'a> Evaluation<'a> {
             Ask::Decide(request @ Request::Call(call)) => match self.recipe(call) {
                 Ok(Some((payload, added, reads))) => {
                     let caller = user(&call.caller);
-                    self.settle(Asked { request, added, payload, reads, caller, depth: 1 })
+                    self.settle(Asked { request, added, payload, reads, caller, depth: 1, via: &[] })
                 }
                 Ok(None) => Came::NotReady,
                 Err((finding, reads)) => Came::To(finding, reads, None),
@@ -95,16 +96,16 @@ impl<'a> Evaluation<'a> {
             Ask::Decide(request) => {
                 let (added, payload) = (Vec::new(), Bytes::new());
                 let reads = ReadSet::on(&self.state);
-                self.settle(Asked { request, added, payload, reads, caller: None, depth: 0 })
+                self.settle(Asked { request, added, payload, reads, caller: None, depth: 0, via: &[] })
             }
             Ask::Handle(batch) => match self.trigger(batch) {
                 Ok(Some((added, reads))) => {
-                    let TriggerBatch { binding, from, to, depth, .. } = &**batch;
+                    let TriggerBatch { binding, from, to, depth, via, .. } = &**batch;
                     let advance = Advance { binding: binding.clone(), from: *from, to: *to };
                     let request = &Request::Advance(advance);
                     let payload = Bytes::new();
                     let depth = *depth;
-                    self.settle(Asked { request, added, payload, reads, caller: None, depth })
+                    self.settle(Asked { request, added, payload, reads, caller: None, depth, via })
                 }
                 Ok(None) => Came::NotReady,
                 Err((finding, reads)) => Came::To(finding, reads, None),
@@ -135,7 +136,7 @@ impl<'a> Evaluation<'a> {
         };
         let mut writes = Writes::default();
         let caller = user(&call.caller);
-        writes.begin(author(named, caller, 1));
+        writes.begin(author(named, caller, 1, &[]));
         let outcome = {
             let mut view = self.guest(named, &mut writes, &mut reads);
             bound.call(&mut view, Caller { user: caller }, &call.function, &call.payload)
@@ -189,7 +190,7 @@ impl<'a> Evaluation<'a> {
             Readiness::Broken(why) => return Err((Finding::Failed(why.to_string()), reads)),
         };
         let mut writes = Writes::default();
-        writes.begin(author(named, None, batch.depth));
+        writes.begin(author(named, None, batch.depth, &batch.via));
         let events: Vec<Event<'_>> = batch.events.iter().map(event).collect();
         let handled = {
             let mut view = self.guest(named, &mut writes, &mut reads);
@@ -224,7 +225,7 @@ impl<'a> Evaluation<'a> {
 
     /// Decides the request with its writes, and has the policies speak about them.
     fn settle(&self, asked: Asked<'_>) -> Came {
-        let Asked { request, mut added, payload, reads, caller, depth } = asked;
+        let Asked { request, mut added, payload, reads, caller, depth, via } = asked;
         let cx = self.shared.decision_limits();
         let mut after = self.state.clone();
         let (decided, reads) = decide::resolve(&mut after, request, &added, reads, &cx);
@@ -239,7 +240,7 @@ impl<'a> Evaluation<'a> {
         let mut wrote = changes.iter().map(key_of).collect();
         let at = self.state.next_revision().main;
         let now_ms = self.now_ms;
-        let matter = Matter { after: &after, at, caller, depth, now_ms };
+        let matter = Matter { after: &after, at, caller, depth, via, now_ms };
         let (policies, bindings) = (&self.shared.policies, &*self.head.bindings);
         let (heard, reads) = Hearing::new(policies, bindings, matter, changes, reads).hear();
         match heard {

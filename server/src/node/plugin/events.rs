@@ -24,6 +24,8 @@ pub struct TriggerBatch {
     pub events: Vec<Change>,
     /// [`crate::effect::Author::depth`] of what the trigger writes in answer.
     pub depth: u8,
+    /// [`crate::effect::Author::via`] of it.
+    pub via: Vec<String>,
 }
 
 /// What became of a batch.

@@ -28,6 +28,8 @@ pub struct Matter<'a> {
     pub caller: Option<&'a str>,
     /// How many plugins stand between a client and those writes.
     pub depth: u8,
+    /// Those of them whose events led here.
+    pub via: &'a [String],
     pub now_ms: u64,
 }
 
@@ -157,7 +159,8 @@ impl<'a> Hearing<'a> {
             Readiness::Broken(why) => return self.object(&named, failed(&why), true),
         };
         let before = self.added.clone();
-        self.added.begin(author(&named, self.matter.caller, self.matter.depth + 1));
+        let Matter { caller, depth, via, .. } = self.matter;
+        self.added.begin(author(&named, caller, depth.saturating_add(1), via));
         let (seen, added) = (&self.seen, &before);
         let taken = |key: &[u8]| !added.contains(key) && seen.iter().any(|seen| seen.key == key);
         let mut view = Guest {
@@ -234,7 +237,7 @@ impl<'a> Hearing<'a> {
 }
 
 /// Who writes when a plugin does.
-pub fn author(named: &Named, caller: Option<&str>, depth: u8) -> Author {
+pub fn author(named: &Named, caller: Option<&str>, depth: u8, via: &[String]) -> Author {
     let binding = &named.binding;
     Author {
         plugin: binding.plugin.clone(),
@@ -242,6 +245,7 @@ pub fn author(named: &Named, caller: Option<&str>, depth: u8) -> Author {
         digest: binding.digest.clone(),
         caller: caller.unwrap_or_default().to_owned(),
         depth,
+        via: via.to_vec(),
     }
 }
 
