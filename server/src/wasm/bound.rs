@@ -22,7 +22,7 @@ use super::instance::{Exports, Instance};
 use super::plugin::Plugin;
 use super::shelf::Owner;
 use super::view::View;
-use crate::effect::{Isolation, Point, PluginLimits};
+use crate::effect::{Isolation, PluginLimits, Point};
 
 /// What a plugin is told about its binding, and what it may use.
 #[derive(Clone, Debug)]

@@ -78,7 +78,11 @@ fn points(engine: &Engine, component: &Component) -> Result<Vec<Point>, CompileE
     if let Some(point) = points.iter().find(|point| !exported(point)) {
         return Err(CompileError::WrongContract { name: point.name().to_owned() });
     }
-    if points.is_empty() { Err(CompileError::NoExtensionPoint) } else { Ok(points.into_iter().collect()) }
+    if points.is_empty() {
+        Err(CompileError::NoExtensionPoint)
+    } else {
+        Ok(points.into_iter().collect())
+    }
 }
 
 fn indices(pre: &InstancePre<Host>, point: Point) -> Result<Indices, CompileError> {

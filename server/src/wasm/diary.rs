@@ -15,8 +15,6 @@ use super::diary_user::UserMetrics;
 use super::error::CallError;
 use crate::effect::Point;
 
-
-
 /// The diary of a plugin.
 #[derive(Debug)]
 pub struct Diary {

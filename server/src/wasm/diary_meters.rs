@@ -60,11 +60,9 @@ const VALID: &str = "names and labels are fixed and well formed";
 
 impl Meters {
     pub(super) fn new(plugin: &str, point: Point) -> Self {
-        let counter = |name, help| {
-            IntCounter::with_opts(opts(name, help, plugin, point)).expect(VALID)
-        };
-        let gauge =
-            |name, help| IntGauge::with_opts(opts(name, help, plugin, point)).expect(VALID);
+        let counter =
+            |name, help| IntCounter::with_opts(opts(name, help, plugin, point)).expect(VALID);
+        let gauge = |name, help| IntGauge::with_opts(opts(name, help, plugin, point)).expect(VALID);
         let time = opts(
             "portunus_plugin_call_duration_seconds",
             "Time of the plugin's calls, on the wall clock.",

@@ -32,8 +32,8 @@ fn exported(plugin: &str) -> BTreeMap<String, f64> {
 
 fn value(family: &MetricFamily, metric: &prometheus::proto::Metric) -> f64 {
     match family.get_field_type() {
-        prometheus::proto::MetricType::COUNTER => metric.get_counter().value(),
-        prometheus::proto::MetricType::GAUGE => metric.get_gauge().value(),
+        prometheus::proto::MetricType::COUNTER => metric.get_counter().get_value(),
+        prometheus::proto::MetricType::GAUGE => metric.get_gauge().get_value(),
         _ => metric.get_histogram().get_sample_count() as f64,
     }
 }

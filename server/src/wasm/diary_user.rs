@@ -13,9 +13,8 @@ use super::error::{CallError, cut};
 use crate::effect::Point;
 
 /// Upper bounds for values of any meaning: counts, bytes, seconds.
-const VALUES: [f64; 16] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 50.0, 100.0, 1e3, 1e4, 1e6,
-];
+const VALUES: [f64; 16] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 50.0, 100.0, 1e3, 1e4, 1e6];
 
 /// At most [`USER_METRICS_MAX`] over all points of a plugin.
 #[derive(Debug, Default)]
@@ -92,8 +91,7 @@ impl UserMetrics {
         make: impl FnOnce() -> (T, Kind),
     ) -> Result<T, CallError> {
         let mut metrics = self.0.lock();
-        let mut own =
-            metrics.iter().filter(|metric| metric.point == point && metric.name == name);
+        let mut own = metrics.iter().filter(|metric| metric.point == point && metric.name == name);
         if let Some(found) = own.find_map(find) {
             return Ok(found);
         }
@@ -159,7 +157,7 @@ mod tests {
         assert_eq!(user.observe("p", Point::Trigger, "n0", f64::NAN), Ok(()));
         let families = user.collect();
         assert_eq!(families.len(), USER_METRICS_MAX);
-        assert_eq!(families[0].get_metric()[0].get_counter().value(), 3.0);
+        assert_eq!(families[0].get_metric()[0].get_counter().get_value(), 3.0);
         let observed = families[USER_METRICS_MAX - 1].get_metric()[0].get_histogram();
         assert_eq!((observed.get_sample_count(), observed.get_sample_sum()), (1, 0.5));
     }

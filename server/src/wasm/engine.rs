@@ -15,13 +15,13 @@ use super::bounds::{
 };
 
 use super::contract::AllPoints;
-use super::{compile, component};
 use super::error::{CompileError, EngineError};
 use super::host::Host;
 use super::instance::Instance;
 use super::plugin::Plugin;
 use super::shelf::Shelf;
 use super::ticker::Ticker;
+use super::{compile, component};
 use crate::clock::{Clock, Tick};
 
 /// How much the engine keeps.
