@@ -12,6 +12,7 @@ mod confirm;
 mod desk;
 mod duties;
 mod error;
+mod explain;
 mod forward;
 mod handle;
 mod lane;
@@ -30,6 +31,7 @@ mod position;
 mod readings;
 mod reads;
 mod reaper;
+mod recipes;
 mod reign;
 mod reserve;
 mod route;
@@ -49,13 +51,23 @@ pub use ask::{KeepAlive, TimeToLive};
 pub use blame::Blame;
 pub use duties::AutoCompaction;
 pub use error::{Error, Failure};
+pub use explain::Explained;
 pub use handle::Node;
 pub use lock::{Elected, LineError, Observation, Place, Standing};
 pub use members::{Member, NodeStatus};
+pub use plugin::Said as PolicySaid;
 pub use plugins::{Deployed, Deployment};
+pub use policies::Inspected;
 pub use reads::HashKv;
+pub use recipes::Called;
 pub use shared::{Identity, Options};
 pub use start::{Parts, StartError, start};
 
 #[cfg(test)]
+mod hand_test;
+#[cfg(test)]
+mod lane_test;
+#[cfg(test)]
 mod rules_test;
+#[cfg(test)]
+mod waiting_test;
