@@ -68,7 +68,11 @@ impl raft::Applier for Applier {
     /// names must be those of one moment.
     fn snapshot(&mut self) -> Box<dyn SnapshotSource> {
         self.flush_staged();
-        match snapshot::Source::new(&self.shared.store) {
+        let started = self.shared.clock.now();
+        let source = snapshot::Source::new(&self.shared.store);
+        let took = self.shared.clock.now().since(started);
+        metrics::SNAPSHOT_SECONDS.observe(took.as_secs_f64());
+        match source {
             Ok(source) => Box::new(source),
             Err(error) => crate::fatal!(%error, "the store gives no snapshot"),
         }

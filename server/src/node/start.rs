@@ -311,7 +311,7 @@ fn launch(built: Built, parts: &Parts) {
         runtime.expect("a runtime of one thread can be made").block_on(sequencer.run());
     };
     thread.spawn(run).expect("a thread can be started");
-    shared.lane.start(shared, &shared.queue);
+    shared.lane.start(shared);
     tokio::spawn(rounds.run(shared.clone()));
     tokio::spawn(duties::follow_term(shared.clone()));
     tokio::spawn(duties::follow_bindings(shared.clone()));
