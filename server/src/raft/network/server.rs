@@ -194,6 +194,15 @@ impl peer_server::Peer for PeerServer {
     ) -> Result<Response<Self::ForwardStream>, Status> {
         Ok(Response::new(self.forwards.serve(request.into_inner())))
     }
+
+    async fn members(
+        &self,
+        _request: Request<wire::MembersRequest>,
+    ) -> Result<Response<wire::MembersResponse>, Status> {
+        let known = self.forwards.handler.members().ok_or_else(|| stopped("still starting"))?;
+        let members = known.iter().map(|(id, peer)| convert::member_to_wire(*id, peer)).collect();
+        Ok(Response::new(wire::MembersResponse { members }))
+    }
 }
 
 /// Whoever appends is the leader, unless this member's vote is for another.
