@@ -12,6 +12,8 @@ use portunus_proto::etcdserverpb::lease_server::LeaseServer;
 use portunus_proto::etcdserverpb::maintenance_server::MaintenanceServer;
 use portunus_proto::etcdserverpb::watch_server::WatchServer;
 use portunus_proto::portunus::v1::plugin_server::PluginServer;
+use portunus_proto::v3electionpb::election_server::ElectionServer;
+use portunus_proto::v3lockpb::lock_server::LockServer;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::UnixListenerStream;
@@ -22,14 +24,16 @@ use tonic_health::server::HealthReporter;
 use super::auth::AuthService;
 use super::authority::Mended;
 use super::cluster::ClusterService;
+use super::election::ElectionService;
 use super::ending::{Ending, Stopping};
 use super::gate::Gate;
-use super::http::{Cors, FrontLayer, Surface};
+use super::http::{Cors, FrontLayer, Gateway, Surface};
 use super::kv::KvService;
 use super::lease::LeaseService;
 use super::listen::{Listener, TCP_KEEPALIVE, paced};
+use super::lock::LockService;
 use super::maintenance::MaintenanceService;
-use super::meter::Table;
+use super::meter::{Metered, Table};
 use super::plugin::PluginService;
 use super::reflection;
 use super::watch::WatchService;
@@ -90,6 +94,8 @@ pub struct Server {
     options: Options,
     routes: Routes,
     front: FrontLayer,
+    /// Without the gateway.
+    metrics_front: FrontLayer,
     health: HealthReporter,
     stop: watch::Sender<bool>,
 }
@@ -108,9 +114,14 @@ impl Server {
             .prepare();
         let clock = options.extensive_metrics.then(Clock::system);
         let table = Arc::new(Table::new(&names, clock.as_ref()));
-        let surface = Arc::new(Surface::new(node.clone(), options.cors.clone()));
-        let front = FrontLayer { table, surface };
-        Ok(Self { options, routes, front, health, stop })
+        let services = Metered::new(routes.clone(), table.clone());
+        let gateway = Gateway::new(services, message_bytes_max(node));
+        let front = |gateway| {
+            let surface = Surface::new(node.clone(), options.cors.clone(), gateway);
+            FrontLayer { table: table.clone(), surface: Arc::new(surface) }
+        };
+        let (metrics_front, front) = (front(None), front(Some(gateway)));
+        Ok(Self { options, routes, front, metrics_front, health, stop })
     }
 
     /// Serves on all `listeners` until `shutdown`, and on those of `metrics` the HTTP side alone.
@@ -127,10 +138,10 @@ impl Server {
     ) -> Result<(), ServeError> {
         let mut ports = JoinSet::new();
         for listener in listeners {
-            ports.spawn(self.serve_one(listener, self.routes.clone()));
+            ports.spawn(self.serve_one(listener, &self.front, self.routes.clone()));
         }
         for listener in metrics {
-            ports.spawn(self.serve_one(listener, Routes::default()));
+            ports.spawn(self.serve_one(listener, &self.metrics_front, Routes::default()));
         }
         tokio::select! {
             ended = all_ended(&mut ports) => return ended,
@@ -150,6 +161,7 @@ impl Server {
     fn serve_one(
         &self,
         listener: Listener,
+        front: &FrontLayer,
         routes: Routes,
     ) -> impl Future<Output = Result<(), tonic::transport::Error>> + Send + use<> {
         let mut stopping = self.stop.subscribe();
@@ -157,7 +169,7 @@ impl Server {
             // A sender that is gone is a server that is gone.
             let _ = stopping.wait_for(|stopping| *stopping).await;
         };
-        let router = self.transport().layer(self.front.clone()).add_routes(routes);
+        let router = self.transport().layer(front.clone()).add_routes(routes);
         async move {
             match listener {
                 Listener::Tcp(listener) => {
@@ -200,6 +212,11 @@ async fn all_ended(
     Ok(())
 }
 
+/// The size of the largest message that a service takes.
+fn message_bytes_max(node: &Node) -> usize {
+    node.max_request_bytes().max(COMPONENT_BYTES_MAX) + REQUEST_OVERHEAD_BYTES
+}
+
 fn add_services(node: &Node, stopping: &Stopping) -> Routes {
     let leadership = node.leadership();
     let ending = Ending::new(stopping.clone(), leadership.clone(), node.election_timeout());
@@ -210,6 +227,10 @@ fn add_services(node: &Node, stopping: &Stopping) -> Routes {
     let kv = KvServer::new(KvService { node: node(), ending: ending.clone() })
         .max_decoding_message_size(message_bytes);
     let watch = WatchServer::new(WatchService { node: node(), ending: ending.clone() })
+        .max_decoding_message_size(message_bytes);
+    let lock = LockServer::new(LockService { node: node(), ending: ending.clone() })
+        .max_decoding_message_size(message_bytes);
+    let election = ElectionServer::new(ElectionService { node: node(), ending: ending.clone() })
         .max_decoding_message_size(message_bytes);
     let lease = LeaseServer::new(LeaseService { node: node(), ending })
         .max_decoding_message_size(message_bytes);
@@ -226,6 +247,8 @@ fn add_services(node: &Node, stopping: &Stopping) -> Routes {
         .add_service(Gate::new(kv, leadership.clone()))
         .add_service(Gate::new(watch, leadership.clone()))
         .add_service(Gate::new(lease, leadership.clone()))
+        .add_service(Gate::new(lock, leadership.clone()))
+        .add_service(Gate::new(election, leadership.clone()))
         .add_service(Gate::new(cluster, leadership.clone()))
         .add_service(Gate::new(maintenance, leadership.clone()))
         .add_service(Gate::new(auth, leadership.clone()))
@@ -233,8 +256,8 @@ fn add_services(node: &Node, stopping: &Stopping) -> Routes {
 }
 
 /// What reflection lists.
-fn service_names() -> [&'static str; 8] {
-    use portunus_proto::{etcdserverpb as etcd, portunus::v1};
+fn service_names() -> [&'static str; 10] {
+    use portunus_proto::{etcdserverpb as etcd, portunus::v1, v3electionpb, v3lockpb};
     [
         etcd::kv_server::SERVICE_NAME,
         etcd::watch_server::SERVICE_NAME,
@@ -242,6 +265,8 @@ fn service_names() -> [&'static str; 8] {
         etcd::cluster_server::SERVICE_NAME,
         etcd::maintenance_server::SERVICE_NAME,
         etcd::auth_server::SERVICE_NAME,
+        v3lockpb::lock_server::SERVICE_NAME,
+        v3electionpb::election_server::SERVICE_NAME,
         v1::plugin_server::SERVICE_NAME,
         "grpc.health.v1.Health",
     ]

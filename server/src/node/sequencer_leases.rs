@@ -1,6 +1,8 @@
 //! The sequencer's part in leases: renewals in order with everything else, expiry by the leader's
 //! clock, and what is left of long leases, replicated now and then.
 
+use bytes::Bytes;
+
 use super::answer::{Call, Decided};
 use super::ask::{Ask, KeepAlive, Said, TimeToLive};
 use super::batch::Batch;
@@ -8,11 +10,16 @@ use super::metrics;
 use super::sequencer::Sequencer;
 use crate::decide::{Draft, Request};
 use crate::effect::Effect;
-use crate::limits::{LEASE_CHECKPOINT_INTERVAL, LEASE_REVOKES_PER_SECOND};
+use crate::limits::LEASE_REVOKES_PER_SECOND;
 use crate::types::LeaseId;
 
 /// Ticks per second times this many leases is etcd's rate of revocation.
 const REVOKES_PER_TICK: usize = LEASE_REVOKES_PER_SECOND / 4;
+
+/// Parked decisions looked at per tick for callers that have gone: all of them within some
+/// seconds, and never many at once.
+const SWEPT_PER_TICK: usize = 64;
+const SWEEP_TICKS: usize = 16;
 
 impl Sequencer {
     /// A renewal is confirmed by a read-index round instead of an entry, unless a remaining time
@@ -54,6 +61,7 @@ impl Sequencer {
             return;
         }
         self.look_after_reservation();
+        self.parked.sweep(SWEPT_PER_TICK.max(self.parked.len() / SWEEP_TICKS));
         self.decide_released();
         let now = self.shared.clock.now();
         let mut batch = Batch::default();
@@ -65,18 +73,20 @@ impl Sequencer {
                 false => metrics::LEASES_EXPIRED.inc(),
             }
         }
-        if self.book.checkpoint_due(now, LEASE_CHECKPOINT_INTERVAL) {
-            for (id, left) in self.book.checkpoints(LEASE_CHECKPOINT_INTERVAL, now) {
+        let interval = self.shared.options.lease_checkpoint_interval;
+        if self.book.checkpoint_due(now, interval) {
+            for (id, left) in self.book.checkpoints(interval, now) {
                 let remaining = left.as_secs().max(1) as i64;
                 self.evaluate_own(Request::LeaseCheckpoint { id, remaining }, &mut batch);
             }
         }
+        self.raise_feature_level(&mut batch);
         self.propose(batch);
     }
 
     /// A decision that the server itself asks for; nobody waits for its answer.
     pub(super) fn evaluate_own(&mut self, request: Request, batch: &mut Batch) {
         let (call, _nobody) = Call::new(Ask::Decide(request));
-        self.evaluate(call, &[], batch);
+        self.evaluate(call, &[], Bytes::new(), batch);
     }
 }
