@@ -3,6 +3,7 @@
 
 mod apply;
 mod load;
+mod prefixes;
 mod registry;
 mod rows;
 mod state;
