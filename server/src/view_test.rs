@@ -112,6 +112,7 @@ fn a_change_touches_what_was_read_and_nothing_else() {
         at: Revision::new(9, 0),
         what: What::Delete { key: key.into() },
         prev: None,
+        author: None,
     };
     assert!(reads.is_touched_by(&change("a")) && reads.is_touched_by(&change("x/1")));
     assert!(!reads.is_touched_by(&change("aa")) && !reads.is_touched_by(&change("x")));

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use pb::request_op::Request as Op;
 use portunus_proto::etcdserverpb as pb;
+use triomphe::Arc;
 
 use super::{Cx, Draft, Refusal, Reply, Request, Write, check, decide, kv, resolve, txn};
 use crate::effect::{Author, Effect};
@@ -248,7 +249,12 @@ fn added_writes_share_the_revision_and_name_their_author() {
     let Ok(Reply::Put(reply)) = reply else { panic!("{reply:?}") };
     assert_eq!(reply.header.map(|header| header.revision), Some(3));
     assert!(draft.changes.iter().map(|c| (c.at.main, c.at.sub)).eq([(3, 0), (3, 1), (3, 2)]));
-    assert_eq!(draft.effects[1], Effect::By { main: 3, author });
+    assert_eq!(draft.effects[1], Effect::By { main: 3, author: Arc::new(author.clone()) });
+    let authors: Vec<_> = draft.changes.iter().map(|c| c.author.as_deref()).collect();
+    assert_eq!(authors, [None, Some(&author), Some(&author)]);
+    let mut next = Draft::default();
+    decide(&mut state, &put("k", "mine"), &[], &cx(), &mut next).expect("a plain put");
+    assert_eq!(next.changes[0].author, None, "an author is one revision's");
     assert_eq!(keys(&state), ["k", "z/audit"]);
     let wrong = [Write::Put { key: "x".into(), value: Bytes::new(), lease: LeaseId(77) }];
     let before = state.digest;

@@ -2,9 +2,10 @@
 //! written.
 
 use bytes::Bytes;
+use triomphe::Arc;
 
 use super::{Draft, Refusal};
-use crate::effect::Effect;
+use crate::effect::{Author, Effect};
 use crate::machine::State;
 use crate::types::{Item, KeyRange, LeaseId, Revision};
 use crate::view::ReadSet;
@@ -34,9 +35,10 @@ impl<'a> Writer<'a> {
         self.next = self.head.next_revision();
     }
 
-    /// The revision of what is written next.
-    pub fn revision(&self) -> i64 {
-        self.next.main
+    /// Names who makes the writes that follow in this revision.
+    pub fn by(&mut self, author: Author) {
+        let main = self.next.main;
+        self.emit(Effect::By { main, author: Arc::new(author) });
     }
 
     pub fn emit(&mut self, effect: Effect) {

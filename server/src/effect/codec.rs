@@ -9,8 +9,9 @@ use bytes::{Buf, Bytes};
 use portunus_proto::portunus::record::v1 as pb;
 use prost::Message;
 use prost::encoding::{decode_varint, encode_varint};
+use triomphe::Arc;
 
-use super::{Alarm, AlarmKind, Attributes, ChainId, Component, Effect, Entry};
+use super::{Alarm, AlarmKind, Attributes, Author, ChainId, Component, Effect, Entry};
 use crate::types::{Item, LeaseId, MemberId, Revision};
 
 /// The first byte of every encoded entry.
@@ -81,8 +82,8 @@ pub fn encode_effect(effect: &Effect, out: &mut Vec<u8>) {
         Effect::TriggerSet(state) => message(out, tag::TRIGGER_SET, &pb::TriggerState::from(state)),
         Effect::TriggerDrop { binding } => fields(out, tag::TRIGGER_DROP, &[binding.as_bytes()]),
         Effect::By { main, author } => {
-            ints(out, tag::BY, &[*main]);
-            put_bytes(out, &pb::Author::from(author).encode_to_vec());
+            ints(out, tag::BY, &[*main, author.encoded_len() as i64]);
+            author.encode(out);
         }
         Effect::Request { id } => fields(out, tag::REQUEST, &[id]),
         Effect::FeatureLevel(level) => ints(out, tag::FEATURE_LEVEL, &[i64::from(*level)]),
@@ -185,7 +186,7 @@ fn decode_effect(input: &mut Bytes) -> Result<Effect, CodecError> {
         tag::TRIGGER_DROP => Effect::TriggerDrop { binding: string(input)? },
         tag::BY => {
             let main = int(input)?;
-            Effect::By { main, author: read::<pb::Author>(input, "an author")?.try_into()? }
+            Effect::By { main, author: Arc::new(Author::decode(&take_bytes(input)?)?) }
         }
         tag::REQUEST => Effect::Request { id: take_bytes(input)? },
         tag::FEATURE_LEVEL => {
@@ -224,7 +225,7 @@ fn put_int(out: &mut Vec<u8>, value: i64) {
     encode_varint(value as u64, out);
 }
 
-fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     encode_varint(bytes.len() as u64, out);
     out.extend_from_slice(bytes);
 }
@@ -244,11 +245,11 @@ fn take(input: &mut Bytes, len: usize) -> Result<Bytes, CodecError> {
     Ok(input.split_to(len))
 }
 
-fn byte(input: &mut Bytes) -> Result<u8, CodecError> {
+pub(super) fn byte(input: &mut Bytes) -> Result<u8, CodecError> {
     Ok(take(input, 1)?[0])
 }
 
-fn int(input: &mut Bytes) -> Result<i64, CodecError> {
+pub(super) fn int(input: &mut Bytes) -> Result<i64, CodecError> {
     decode_varint(input).map(|value| value as i64).map_err(|_| CodecError::Damaged("a number"))
 }
 
@@ -256,12 +257,12 @@ fn sub(input: &mut Bytes) -> Result<u32, CodecError> {
     u32::try_from(int(input)?).map_err(|_| CodecError::Damaged("a sub-revision"))
 }
 
-fn take_bytes(input: &mut Bytes) -> Result<Bytes, CodecError> {
+pub(super) fn take_bytes(input: &mut Bytes) -> Result<Bytes, CodecError> {
     let len = usize::try_from(int(input)?).map_err(|_| CodecError::Damaged("a length"))?;
     take(input, len)
 }
 
-fn string(input: &mut Bytes) -> Result<String, CodecError> {
+pub(super) fn string(input: &mut Bytes) -> Result<String, CodecError> {
     let bytes = take_bytes(input)?;
     String::from_utf8(bytes.into()).map_err(|_| CodecError::Damaged("a name that is not UTF-8"))
 }

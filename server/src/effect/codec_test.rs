@@ -1,6 +1,7 @@
 //! Round trips of every effect, and what happens to bytes that are not an entry.
 
 use bytes::Bytes;
+use triomphe::Arc;
 
 use super::{CodecError, decode, encode};
 use crate::effect::{
@@ -80,13 +81,14 @@ fn every_effect() -> Vec<Effect> {
         Effect::TriggerDrop { binding: "n/trigger/p".into() },
         Effect::By {
             main: 4,
-            author: Author {
+            author: Arc::new(Author {
                 plugin: "b".into(),
                 point: Point::Recipe,
                 digest: "d".into(),
                 caller: "c".into(),
                 depth: 255,
-            },
+                via: vec!["a".into(), "b".into()],
+            }),
         },
         Effect::Request { id: "id".into() },
         Effect::FeatureLevel(3),

@@ -2,6 +2,7 @@
 //! decision: two members that hold the same state end with the same state.
 
 use bytes::Bytes;
+use triomphe::Arc;
 
 use super::{Author, BindingId, ChainId, PluginRecord, TriggerState};
 use crate::types::{Item, LeaseId, MemberId, Revision};
@@ -67,10 +68,11 @@ pub enum Effect {
     },
     /// What a member says of itself.
     Publish(Attributes),
-    /// Who caused the writes that follow within revision `main`, up to the next author.
+    /// Who wrote what follows at the main revision `main`, up to the next author: for blame. It
+    /// says nothing of other revisions.
     By {
         main: i64,
-        author: Author,
+        author: Arc<Author>,
     },
     /// A request's id, remembered so that a repeat of it can be recognised.
     Request {

@@ -186,17 +186,3 @@ pub enum TriggerStatus {
         last: i64,
     },
 }
-
-/// The originator of writes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Author {
-    /// Plugin that wrote them; empty for a client's own writes.
-    pub plugin: String,
-    pub point: Point,
-    /// Digest of the plugin's component.
-    pub digest: Bytes,
-    /// User on whose behalf it ran; empty without auth.
-    pub caller: String,
-    /// How many plugins stand between a client's write and these; 0 for none.
-    pub depth: u8,
-}

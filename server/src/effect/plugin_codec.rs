@@ -4,7 +4,7 @@
 use portunus_proto::portunus::record::v1 as pb;
 
 use super::{
-    Author, Binding, CodecError, FailurePolicy, Grants, Isolation, Mode, Plugin, PluginLimits,
+    Binding, CodecError, FailurePolicy, Grants, Isolation, Mode, Plugin, PluginLimits,
     PluginRecord, Point, TriggerState, TriggerStatus,
 };
 use crate::types::{KeyRange, RangeEnd};
@@ -194,27 +194,5 @@ impl From<&TriggerState> for pb::TriggerState {
 impl From<pb::TriggerState> for TriggerState {
     fn from(wire: pb::TriggerState) -> Self {
         Self { binding: wire.binding, cursor: wire.cursor, status: wire.paused.into() }
-    }
-}
-
-impl From<&Author> for pb::Author {
-    fn from(author: &Author) -> Self {
-        Self {
-            plugin: author.plugin.clone(),
-            point: pb::Point::from(author.point).into(),
-            digest: author.digest.clone(),
-            caller: author.caller.clone(),
-            depth: u32::from(author.depth),
-        }
-    }
-}
-
-impl TryFrom<pb::Author> for Author {
-    type Error = CodecError;
-
-    fn try_from(wire: pb::Author) -> Result<Self, CodecError> {
-        let depth = u8::try_from(wire.depth).map_err(|_| CodecError::Damaged("a depth"))?;
-        let point = point(wire.point)?;
-        Ok(Self { plugin: wire.plugin, point, digest: wire.digest, caller: wire.caller, depth })
     }
 }

@@ -8,7 +8,7 @@ use triomphe::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Change, Registry, Rows, What, rows};
-use crate::effect::{ChainId, Effect, TriggerState};
+use crate::effect::{Author, ChainId, Effect, TriggerState};
 use crate::lease::{Lease, Leases};
 use crate::mvcc::{Keyed, Tree};
 use crate::types::{Item, LeaseId, Revision};
@@ -35,6 +35,8 @@ pub struct State {
     registry: Arc<Registry>,
     /// Beside the registry, as they move with every batch of events.
     triggers: Tree<TriggerState>,
+    /// Whose the writes of one main revision are, from the last [`Effect::By`] on.
+    by: Option<(i64, Arc<Author>)>,
 }
 
 impl Keyed for TriggerState {
@@ -57,6 +59,7 @@ impl Default for State {
             items: Tree::new(),
             leases: Leases::default(),
             registry: Arc::new(Registry::default()),
+            by: None,
             triggers: Tree::new(),
         }
     }
@@ -137,7 +140,8 @@ impl State {
             }
             Effect::Compact { revision } => self.compacted = self.compacted.max(*revision),
             Effect::FeatureLevel(level) => self.feature_level = *level,
-            Effect::By { .. } | Effect::Request { .. } => {}
+            Effect::By { main, author } => self.by = Some((*main, author.clone())),
+            Effect::Request { .. } => {}
             Effect::TriggerSet(trigger) => {
                 self.triggers.insert(trigger.clone());
                 rows.push(rows::registered(effect));
@@ -167,7 +171,7 @@ impl State {
                 self.leases.attach(item.lease(), item.key());
             }
         }
-        Change { at, what: What::Put(item.clone()), prev }
+        Change { at, what: What::Put(item.clone()), prev, author: self.author_at(at) }
     }
 
     fn delete(&mut self, key: &Bytes, at: Revision) -> Option<Change> {
@@ -177,7 +181,12 @@ impl State {
         if !prev.lease().is_none() {
             self.leases.detach(prev.lease(), key);
         }
-        Some(Change { at, what: What::Delete { key: key.clone() }, prev: Some(prev) })
+        let (what, author) = (What::Delete { key: key.clone() }, self.author_at(at));
+        Some(Change { at, what, prev: Some(prev), author })
+    }
+
+    fn author_at(&self, at: Revision) -> Option<Arc<Author>> {
+        self.by.as_ref().filter(|(main, _)| *main == at.main).map(|(_, author)| author.clone())
     }
 
     fn count_in(&mut self, item: &Item) {

@@ -138,7 +138,8 @@ impl<'a> Hearing<'a> {
             point: binding.point,
             digest: binding.digest.clone(),
             caller: String::new(),
-            depth: 0,
+            depth: 1,
+            via: Vec::new(),
         }));
         for change in changes {
             let (key, put) = match change {

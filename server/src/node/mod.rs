@@ -7,6 +7,7 @@ mod applied;
 mod applier;
 mod ask;
 mod batch;
+mod blame;
 mod confirm;
 mod duties;
 mod error;
@@ -38,6 +39,7 @@ mod wire_plugin;
 mod wire_refusal;
 
 pub use ask::{KeepAlive, TimeToLive};
+pub use blame::Blame;
 pub use duties::AutoCompaction;
 pub use error::{Error, Failure};
 pub use handle::Node;

@@ -53,7 +53,7 @@ pub use error::Error;
 pub use install::{Installed, Installer};
 pub use options::{Checkpoint, OnCheckpoint, OnFatal, Options};
 pub use queue::Batch;
-pub use record::{MalformedRecord, Record};
+pub use record::{Body, MalformedRecord, Record};
 pub use scan::Scan;
 pub use snapshot::Snapshot;
 pub use store::{Opened, Store};
