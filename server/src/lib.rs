@@ -6,6 +6,7 @@ pub mod builtin;
 pub mod clock;
 pub mod fatal;
 pub mod limits;
+pub mod metrics;
 pub mod types;
 
 pub mod effect;
