@@ -143,7 +143,7 @@ impl Node {
     /// This member, and whether it leads.
     pub fn whose_figures(&self) -> (MemberId, bool) {
         let own = self.shared.identity.member;
-        (own, self.leadership().borrow().leader == Some(own))
+        (own, self.leadership().borrow().leader == Some(own.0))
     }
 }
 

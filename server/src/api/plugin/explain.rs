@@ -5,7 +5,7 @@ use portunus_proto::portunus::v1 as pb;
 use super::convert::wire_mode;
 use crate::api::status;
 use crate::decide::Write;
-use crate::node::{Explained, Said};
+use crate::node::{Explained, PolicySaid};
 
 pub fn explained(explained: Explained) -> pb::ExplainResponse {
     let refusal = explained.refusal.map(|refusal| status::of(refusal.into()));
@@ -17,7 +17,7 @@ pub fn explained(explained: Explained) -> pb::ExplainResponse {
     }
 }
 
-fn verdict(said: Said) -> pb::Verdict {
+fn verdict(said: PolicySaid) -> pb::Verdict {
     pb::Verdict {
         binding_id: said.binding,
         mode: wire_mode(said.mode).into(),
