@@ -47,6 +47,7 @@ impl Hand {
                 max_txn_ops: 128,
                 max_request_bytes: 1 << 20,
                 quota_bytes: None,
+                lease_checkpoint_interval: Duration::from_secs(300),
             },
             data_dir: dir.path().join("data"),
             clock: Clock::manual(),

@@ -70,7 +70,13 @@ impl Node {
         let _ = forgotten.wait_for(|done| *done >= compacted).await;
         let shared = self.shared.clone();
         let (clock, started) = (shared.clock.clone(), shared.clock.now());
-        match tokio::task::spawn_blocking(move || shared.store.settle()).await {
+        metrics::DEFRAGMENTS.inc();
+        let settled = tokio::task::spawn_blocking(move || {
+            let settled = shared.store.settle();
+            metrics::DEFRAGMENTS.dec();
+            settled
+        });
+        match settled.await {
             Ok(Ok(())) => {
                 metrics::DEFRAGMENT_SECONDS.observe(clock.now().since(started).as_secs_f64());
                 Ok(())
@@ -190,7 +196,8 @@ impl Node {
         answer.await.unwrap_or(Err(Bounce::Unknown(Failure::TimedOutLeaderFailed)))
     }
 
-    async fn ask_there(&self, leader: u64, ask: Ask) -> Result<Executed, Bounce> {
+    /// Asks another member, which leads as far as this one knows.
+    pub(super) async fn ask_there(&self, leader: u64, ask: Ask) -> Result<Executed, Bounce> {
         let question = wire::encode_ask(&ask);
         let forwarded = tokio::select! {
             biased;
