@@ -108,7 +108,7 @@ async fn hostile_plugins_refuse_their_own_callers_and_nobody_else() -> Result<()
     for task in busy {
         task.await?;
     }
-    for case in ["recurse", "memory", "panic", "reads", "big-reason"] {
+    for case in ["recurse", "memory", "panic", "reads", "big-answer"] {
         assert_refused(client.put(format!("/h/{case}"), "x", None).await, "hostile");
         client.put("/h/fine", case, None).await.context("a good call after a bad one")?;
     }
