@@ -47,7 +47,11 @@ fn builtins(plugins: &Path, target: &Path) -> Result<Vec<Builtin>> {
         let folder = folder.parent().context("a manifest has a folder")?;
         println!("cargo::rerun-if-changed={}", folder.display());
         if package["metadata"]["portunus"]["builtin"] == Value::Bool(true) {
-            found.push(Builtin { name: text("name"), about: text("description"), file: PathBuf::new() });
+            found.push(Builtin {
+                name: text("name"),
+                about: text("description"),
+                file: PathBuf::new(),
+            });
         }
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));

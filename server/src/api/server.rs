@@ -215,7 +215,7 @@ async fn all_ended(
 
 /// The size of the largest message that a service takes.
 fn message_bytes_max(node: &Node) -> usize {
-    node.max_request_bytes().max(COMPONENT_BYTES_MAX) + REQUEST_OVERHEAD_BYTES
+    node.max_request_bytes().max(DEPLOY_BYTES_MAX) + REQUEST_OVERHEAD_BYTES
 }
 
 fn add_services(node: &Node, stopping: &Stopping) -> Routes {

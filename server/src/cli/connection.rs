@@ -27,8 +27,8 @@ pub struct Servers {
 pub async fn connect(servers: &Servers) -> anyhow::Result<Channel> {
     let mut failures = Vec::new();
     for endpoint in &servers.endpoints {
-        let server = server(endpoint)
-            .with_context(|| format!("--endpoints {endpoint} is not host:port"))?;
+        let server =
+            server(endpoint).with_context(|| format!("--endpoints {endpoint} is not host:port"))?;
         match server.connect().await {
             Ok(channel) => return Ok(channel),
             Err(error) => failures.push(format!("{endpoint}: {:#}", anyhow::Error::from(error))),
@@ -61,7 +61,10 @@ pub async fn connect_to_leader(servers: &Servers) -> anyhow::Result<Channel> {
             Ok(first)
         }
         Err(status) => {
-            eprintln!("who leads is not known ({}); this is what one member knows", status.message());
+            eprintln!(
+                "who leads is not known ({}); this is what one member knows",
+                status.message()
+            );
             Ok(first)
         }
     }

@@ -95,7 +95,8 @@ pub fn call(options: &Call) -> anyhow::Result<()> {
 fn print_reply(reply: &[u8]) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     let ended = reply.is_empty() || reply.ends_with(b"\n") || !out.is_terminal();
-    let written = out.write_all(reply).and_then(|()| out.write_all(if ended { b"" } else { b"\n" }));
+    let written =
+        out.write_all(reply).and_then(|()| out.write_all(if ended { b"" } else { b"\n" }));
     match written.and_then(|()| out.flush()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
@@ -132,7 +133,8 @@ mod tests {
         assert_eq!(&read_value("{}", "payload").expect("text")[..], b"{}");
         let named = read_value(&format!("@{}", file.display()), "payload").expect("a file");
         assert_eq!(&named[..], b"\0x");
-        let missing = read_value("@no-such-file", "payload").expect_err("nothing there").to_string();
+        let missing =
+            read_value("@no-such-file", "payload").expect_err("nothing there").to_string();
         assert!(missing.contains("cannot read the payload from no-such-file"), "{missing}");
     }
 }

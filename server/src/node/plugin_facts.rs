@@ -100,7 +100,9 @@ impl Node {
                 let lag = |state: &TriggerState| applied.state.revision - state.cursor;
                 facts.push(BindingFacts {
                     broken: self.shared.policies.broken(binding),
-                    figures: diary.as_deref().map_or_else(Figures::default, |d| figures(d, binding)),
+                    figures: diary
+                        .as_deref()
+                        .map_or_else(Figures::default, |d| figures(d, binding)),
                     last_error: diary.as_deref().and_then(|diary| last_error(diary, binding)),
                     trigger: state.map(|state| TriggerFacts { lag: lag(&state), state }),
                     binding: binding.clone(),
@@ -154,8 +156,9 @@ fn figures(diary: &Diary, binding: &Binding) -> Figures {
 
 fn last_error(diary: &Diary, binding: &Binding) -> Option<String> {
     let lines = diary.lines_after(0, usize::MAX);
-    let own = lines.into_iter().rev().find(|line| {
-        line.point == binding.point && line.level == Level::Error
-    });
+    let own = lines
+        .into_iter()
+        .rev()
+        .find(|line| line.point == binding.point && line.level == Level::Error);
     own.map(|line| line.text)
 }

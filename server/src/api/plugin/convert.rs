@@ -169,9 +169,7 @@ pub fn named(text: String) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::{binding, wanted, wire_binding};
-    use crate::effect::{
-        Binding, FailurePolicy, Grants, Isolation, Mode, PluginLimits, Point,
-    };
+    use crate::effect::{Binding, FailurePolicy, Grants, Isolation, Mode, PluginLimits, Point};
     use crate::types::KeyRange;
 
     #[test]

@@ -49,7 +49,8 @@ impl Plugin for PluginService {
         let caller = self.caller(&request);
         let DeployRequest { plugins, from_revision } = request.into_inner();
         let plugins = plugins.into_iter().map(wanted).collect::<Result<_, _>>()?;
-        let deployed = self.node.deploy(plugins, from_revision, caller).await.map_err(status::of)?;
+        let deployed =
+            self.node.deploy(plugins, from_revision, caller).await.map_err(status::of)?;
         let plugins = deployed.iter().map(generation).collect();
         Ok(self.answer(DeployResponse { header: None, plugins }))
     }

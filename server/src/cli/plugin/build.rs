@@ -50,7 +50,10 @@ pub fn build(options: &Build) -> anyhow::Result<String> {
         built.file.clone_from(output);
     }
     let bytes = std::fs::metadata(&built.file)?.len();
-    eprintln!("{bytes} bytes; put it in place with: portunus plugin deploy {} --prefix PREFIX", options.folder.display());
+    eprintln!(
+        "{bytes} bytes; put it in place with: portunus plugin deploy {} --prefix PREFIX",
+        options.folder.display()
+    );
     Ok(format!("{}\n", built.file.display()))
 }
 
@@ -67,8 +70,7 @@ pub fn test(options: &Test) -> anyhow::Result<String> {
 /// Builds the crate in `folder`.
 pub fn component(folder: &Path) -> anyhow::Result<Built> {
     let package = describe(folder)?;
-    let built =
-        portunus_sdk_build::build(&package.workspace, &[&package.name], &package.target)?;
+    let built = portunus_sdk_build::build(&package.workspace, &[&package.name], &package.target)?;
     let file = built.into_iter().next().context("one package makes one component")?;
     Ok(Built { package: package.name, file })
 }

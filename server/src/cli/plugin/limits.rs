@@ -5,15 +5,8 @@ use portunus_proto::portunus::v1::Limits;
 
 use crate::config::nearest::nearest;
 
-pub const NAMES: [&str; 7] = [
-    "call-time-ms",
-    "memory-bytes",
-    "reads",
-    "read-bytes",
-    "writes",
-    "result-bytes",
-    "log-bytes",
-];
+pub const NAMES: [&str; 7] =
+    ["call-time-ms", "memory-bytes", "reads", "read-bytes", "writes", "result-bytes", "log-bytes"];
 
 /// Takes `name=value` into `limits`. What is too much the server knows.
 pub fn set(limits: &mut Limits, text: &str) -> anyhow::Result<()> {

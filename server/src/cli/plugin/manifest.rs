@@ -79,8 +79,7 @@ pub fn read(file: &Path) -> anyhow::Result<Vec<Wanted>> {
 }
 
 fn parse(text: &str, json: bool) -> anyhow::Result<Manifest> {
-    let manifest: Manifest =
-        if json { serde_json::from_str(text)? } else { toml::from_str(text)? };
+    let manifest: Manifest = if json { serde_json::from_str(text)? } else { toml::from_str(text)? };
     ensure!(!manifest.plugin.is_empty(), "it names no plugin");
     Ok(manifest)
 }

@@ -52,9 +52,7 @@ pub fn new(options: &New) -> anyhow::Result<String> {
     for (file, content) in TEMPLATE {
         write(&folder.join(file), &filled(content, name, &sdk))?;
     }
-    eprintln!(
-        "next: portunus plugin test {name}; portunus plugin deploy {name} --prefix app/"
-    );
+    eprintln!("next: portunus plugin test {name}; portunus plugin deploy {name} --prefix app/");
     Ok(format!("{name}\n"))
 }
 
@@ -81,8 +79,7 @@ fn filled(content: &str, name: &str, sdk: &Path) -> String {
 
 fn write(path: &Path, content: &str) -> anyhow::Result<()> {
     let folder = path.parent().context("a file has a folder")?;
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("cannot make {}", folder.display()))?;
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
     std::fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))
 }
 

@@ -56,8 +56,7 @@ fn bindings(plugins: &[ListedPlugin]) -> String {
     let rows: Vec<_> = current
         .flat_map(|plugin| plugin.bindings.iter().map(move |binding| row(plugin, binding)))
         .collect();
-    let head =
-        ["NAME", "GENERATION", "POINT", "PREFIX", "MODE", "ON FAILURE", "CONFIG", "DIGEST"];
+    let head = ["NAME", "GENERATION", "POINT", "PREFIX", "MODE", "ON FAILURE", "CONFIG", "DIGEST"];
     table::table(head, &rows)
 }
 
@@ -216,7 +215,10 @@ a     4           write-policy  \\xff    monitor  allow       3 B     ababababab
     fn json_has_all_of_it() {
         let json = listed(&plugin());
         assert_eq!(json["digest"], format!("sha256:{}", "ab".repeat(32)));
-        assert_eq!((json["restored"].as_u64(), json["previous"].as_array()), (Some(2), Some(&vec![])));
+        assert_eq!(
+            (json["restored"].as_u64(), json["previous"].as_array()),
+            (Some(2), Some(&vec![]))
+        );
         assert_eq!(json["bindings"][0]["config"], "abc");
         assert_eq!(json["bindings"][0]["limits"]["reads"], Value::Null);
     }

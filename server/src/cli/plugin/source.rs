@@ -55,7 +55,9 @@ fn embedded(name: &str) -> anyhow::Result<Component> {
 fn offer(text: &str) -> String {
     match builtin::find(text) {
         Some(builtin) => format!("did you mean {BUILTIN}{}?", builtin.name),
-        None => format!("name a .wasm file, a crate's folder, or a plugin of the server's own as {BUILTIN}NAME"),
+        None => format!(
+            "name a .wasm file, a crate's folder, or a plugin of the server's own as {BUILTIN}NAME"
+        ),
     }
 }
 

@@ -27,14 +27,19 @@ pub async fn status(options: &Options) -> anyhow::Result<String> {
     let answer = client.status(timed(request)).await.map_err(|status| refused(&status))?;
     let answer = answer.into_inner();
     if options.json {
-        return Ok(answer.bindings.iter().map(|binding| format!("{}\n", as_json(binding))).collect());
+        return Ok(answer
+            .bindings
+            .iter()
+            .map(|binding| format!("{}\n", as_json(binding)))
+            .collect());
     }
     Ok(as_text(&answer))
 }
 
 fn as_text(answer: &StatusResponse) -> String {
     let rows: Vec<_> = answer.bindings.iter().map(row).collect();
-    let head = ["BINDING", "GEN", "MODE", "CALLS", "REFUSALS", "TRAPS", "RERUNS", "PARKED", "STATE"];
+    let head =
+        ["BINDING", "GEN", "MODE", "CALLS", "REFUSALS", "TRAPS", "RERUNS", "PARKED", "STATE"];
     let who = if answer.counted_by_leader { "the leader, member" } else { "member" };
     let mut text = table::table(head, &rows);
     for binding in &answer.bindings {

@@ -62,7 +62,8 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_longest_entry() {
-        let rows = [["a", "orders/", ""], ["longer", "\\xff", "x"]].map(|row| row.map(String::from));
+        let rows =
+            [["a", "orders/", ""], ["longer", "\\xff", "x"]].map(|row| row.map(String::from));
         let expected = "NAME    PREFIX   CONFIG\na       orders/\nlonger  \\xff     x\n";
         assert_eq!(table(["NAME", "PREFIX", "CONFIG"], &rows), expected);
         assert_eq!(table(["NAME"], &[]), "", "scripts that count lines see none");
