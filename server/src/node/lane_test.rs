@@ -279,6 +279,7 @@ async fn breaches_and_cycles_are_named() {
     hand.plug("pong", adding("b", "a/1"), vec![with("b", "a")]).await;
     hand.plug("greedy", adding("g", "elsewhere"), vec![binding(Point::WritePolicy, "g")]).await;
     hand.plug("usurper", adding("u", "u/1"), vec![binding(Point::WritePolicy, "u")]).await;
+    hand.plug("index", adding("x", "i/x"), vec![with("x", "i/")]).await;
     let cases = [
         ("a/0", &["without end", "ping/write-policy/a", "pong/write-policy/b"][..]),
         ("g/0", &["refused by greedy", "may not write \"elsewhere\""]),
@@ -290,12 +291,12 @@ async fn breaches_and_cycles_are_named() {
         let told = refusal(answer).await.to_string();
         assert!(texts.iter().all(|text| told.contains(text)), "{key}: {told}");
     }
-    let mixed = hand.submit([put("u/0", "")]).pop().expect("one");
+    let indexed = hand.submit([put("x", "")]).pop().expect("one");
     hand.work().await;
-    let revision = put_revision(mixed).await;
+    let revision = put_revision(indexed).await;
     let state = hand.node.shared.applied.with(|version| version.state.clone());
     let at = |key: &[u8]| state.get(key).map(|item| item.mod_revision());
-    assert_eq!((at(b"u/0"), at(b"u/1")), (Some(revision), Some(revision)), "one transaction");
+    assert_eq!((at(b"x"), at(b"i/x")), (Some(revision), Some(revision)), "one transaction");
     hand.close().await;
 }
 
