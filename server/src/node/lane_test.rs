@@ -452,7 +452,8 @@ async fn an_explanation_tells_what_each_policy_says_and_changes_nothing() {
     hand.plug("else", refusing("four"), vec![binding(Point::WritePolicy, "z")]).await;
     let Ask::Decide(Request::Txn(txn)) = nested_put("k") else { panic!("a transaction") };
     let explained = hand.node.explain(txn, None).await.expect("explained");
-    let said: Vec<_> = explained.said.iter().map(|it| (&*it.binding, it.objection.as_deref())).collect();
+    let said: Vec<_> =
+        explained.said.iter().map(|it| (&*it.binding, it.objection.as_deref())).collect();
     let expected = [
         ("adds/write-policy/k", None),
         ("first/write-policy/k", Some("one")),
