@@ -20,6 +20,7 @@ mod lifecycle;
 mod members;
 mod past;
 mod pipeline;
+mod plugin;
 mod plugins;
 mod policies;
 mod position;
@@ -34,6 +35,7 @@ mod snapshot;
 mod sole_voter;
 mod space;
 mod start;
+mod triggers;
 mod wire;
 mod wire_plugin;
 mod wire_refusal;
@@ -48,6 +50,7 @@ pub use plugins::{Deployed, Deployment};
 pub use reads::HashKv;
 pub use shared::{Identity, Options};
 pub use start::{Parts, StartError, start};
+pub use triggers::TriggerReport;
 
 #[cfg(test)]
 mod rules_test;

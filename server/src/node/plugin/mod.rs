@@ -1,0 +1,5 @@
+//! Interim, until the lane is merged.
+
+mod events;
+
+pub use events::{Handled, TriggerBatch};
