@@ -74,6 +74,12 @@ pub const TRIGGER_BATCH_BYTES: usize = 1024 * 1024;
 /// Failures in a row after which a trigger is paused.
 pub const TRIGGER_FAILURES_MAX: u32 = 10;
 
+/// Calls that wait for one binding's plugin; beyond it `too many requests`. Several seconds' worth
+/// of a plugin that takes a millisecond.
+pub const LANE_QUEUED_MAX: usize = 4096;
+/// Decisions that wait for something to change; beyond it `too many requests`. Each holds its
+/// request and its read set, some kilobytes.
+pub const PARKED_MAX: usize = 65_536;
 /// Free space below which writes are refused: room for raft's own records, one segment and a
 /// checkpoint, so that the node itself never meets a full disk.
 pub const DISK_RESERVE_BYTES: u64 = 192 * 1024 * 1024;

@@ -17,6 +17,15 @@ pub fn of(error: Error) -> Status {
     }
 }
 
+/// A node's error in the words of etcd's lock and election services: they are clients of their own
+/// server and pass on its refusals as texts without a code.
+pub fn of_recipe(error: Error) -> Status {
+    match error {
+        Error::Refused(refusal) => Status::unknown(of_refusal(&refusal).message()),
+        Error::Failed(failure) => of_failure(failure),
+    }
+}
+
 fn of_refusal(refusal: &Refusal) -> Status {
     match refusal_text(refusal) {
         (code, Some(text)) => Status::new(code, text),

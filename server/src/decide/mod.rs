@@ -26,7 +26,7 @@ pub use draft::Draft;
 pub use plugin_request::{
     Advance, Deploy, RecipeCall, Rollback, SetMode, SetTrigger, TriggerChange, Undeploy,
 };
-pub use policy::{Resolved, Write, resolve};
+pub use policy::{Write, resolve};
 pub use refusal::Refusal;
 pub use request::{Reply, Request};
 pub use run::{check, decide};

@@ -15,6 +15,7 @@ pub type Rows = Vec<Row>;
 
 /// Rows of the machine begin with this; the system space holds others too.
 pub(super) const SPACE: &[u8] = b"machine/";
+const LEASE: &[u8] = b"lease/";
 pub(super) const POSITION: &[u8] = b"machine/position";
 const POSITION_FORMAT: u8 = 1;
 const POSITION_BYTES: usize = 1 + 8 + 8 + 8 + ChainId::ENCODED_BYTES + 4 + 8;
@@ -78,7 +79,13 @@ pub(super) fn lease(state: &State, id: LeaseId) -> Row {
         let both = [grant, checkpoint];
         encoded(if lease.remaining == 0 { &both[..1] } else { &both })
     });
-    (key(&[b"lease/", &id.0.to_be_bytes()]), value)
+    (key(&[LEASE, &id.0.to_be_bytes()]), value)
+}
+
+/// The lease that a row is about, if it is about one.
+pub fn lease_of_row(key: &[u8]) -> Option<LeaseId> {
+    let id = key.strip_prefix(SPACE)?.strip_prefix(LEASE)?;
+    id.try_into().ok().map(i64::from_be_bytes).map(LeaseId)
 }
 
 /// The row that an effect on alarms, plugins, triggers or components makes or removes.

@@ -30,9 +30,12 @@ impl Node {
         let Deployment { name, component, prefix, config, on_failure } = deployment;
         let (shared, bytes) = (self.shared.clone(), component.clone());
         let inspected = tokio::task::spawn_blocking(move || shared.policies.inspect(&bytes)).await;
-        let digest = match inspected {
-            Ok(Ok(digest)) => digest,
-            Ok(Err(why)) => return Err(Refusal::InvalidComponent(why).into()),
+        let (digest, component) = match inspected {
+            Ok(Ok(inspected)) => {
+                self.shared.policies.keep(&inspected);
+                (inspected.digest, inspected.component)
+            }
+            Ok(Err(why)) => return Err(Refusal::InvalidComponent(why.to_string()).into()),
             Err(_) => return Err(Failure::Stopped.into()),
         };
         let binding = Binding {

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::answer::{Call, Delivery};
 use super::ask::{Ask, KeepAlive, Said};
+use super::error::Failure;
 use super::handle::Node;
 use super::reign::Reign;
 use super::sequencer::{Sequencer, Submission};
@@ -19,7 +20,8 @@ use super::shared::{Identity, Options};
 use super::start::{Built, Parts, build};
 use crate::clock::Clock;
 use crate::decide::{Reply, Request};
-use crate::raft::Peer;
+use crate::limits::ENTRIES_IN_FLIGHT_MAX;
+use crate::raft::{Leadership, Peer};
 use crate::types::{ClusterId, LeaseId, MemberId};
 
 /// A member whose sequencer is driven by hand, and whose raft is real.
@@ -76,7 +78,7 @@ impl Hand {
     fn submit(&mut self, asks: impl IntoIterator<Item = Ask>) -> Vec<oneshot::Receiver<Delivery>> {
         let (calls, answers): (Vec<_>, Vec<_>) = asks.into_iter().map(Call::new).unzip();
         let mut batch = calls.into_iter().map(Submission::Call).collect();
-        self.sequencer.take(&mut batch);
+        self.sequencer.take(None, &mut batch);
         answers
     }
 
@@ -314,4 +316,25 @@ async fn a_member_that_does_not_lead_hands_the_question_back() {
     hand.resolve().await;
     assert_eq!(hand.value("k"), None);
     hand.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn proposals_of_an_earlier_reign_do_not_hold_up_calls_that_must_go_elsewhere() {
+    let mut hand = Hand::elected().await;
+    let (_tell, follower) = tokio::sync::watch::channel(Leadership::default());
+    hand.sequencer.leadership = follower;
+    // Cut off with its last entries: nobody will say what became of them for a long time.
+    for _ in 0..ENTRIES_IN_FLIGHT_MAX {
+        hand.sequencer.outstanding.push(Box::pin(std::future::pending()));
+    }
+    let Hand { node, sequencer, _rounds, _dir } = hand;
+    let running = tokio::spawn(sequencer.run());
+    let asked = tokio::time::timeout(Duration::from_secs(20), node.ask_here(put("k", "v"))).await;
+    let answer = asked.expect("handed back at once");
+    assert!(
+        matches!(answer, Err(super::answer::Bounce::NotExecuted(_, Failure::NotLeader))),
+        "{answer:?}"
+    );
+    running.abort();
+    node.stop().await;
 }

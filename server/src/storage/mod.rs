@@ -36,6 +36,7 @@ mod forget;
 mod install;
 mod layout;
 mod mark;
+pub mod metrics;
 mod options;
 mod queue;
 mod reclaim;

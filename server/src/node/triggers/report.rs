@@ -1,9 +1,9 @@
-//! How the triggers stand, for operators, and what these can do about one that is stuck.
+//! How the triggers stand, for operators.
 
 use std::time::Duration;
 
 use super::host::{self, Host};
-use crate::decide::{Refusal, Reply, Request, SetTrigger, TriggerChange};
+use crate::decide::Refusal;
 use crate::effect::{BindingId, TriggerState, TriggerStatus};
 use crate::node::{Error, Failure, Node};
 
@@ -25,6 +25,13 @@ pub struct TriggerReport {
 }
 
 impl Node {
+    /// One trigger.
+    pub fn trigger_report(&self, binding: &str) -> Option<TriggerReport> {
+        let version = self.shared.applied.load();
+        let state = version.state.trigger(binding)?;
+        Some(self.report(state, version.state.revision))
+    }
+
     /// Every trigger, by binding.
     pub fn trigger_status(&self) -> Vec<TriggerReport> {
         let version = self.shared.applied.load();
@@ -54,22 +61,9 @@ impl Node {
         }
     }
 
-    /// Lets a paused trigger try its events again.
-    pub async fn resume_trigger(&self, binding: &str, caller: String) -> Result<Reply, Error> {
-        let (binding, change) = (binding.to_owned(), TriggerChange::Resume);
-        self.write(Request::SetTrigger(SetTrigger { binding, change, caller })).await
-    }
-
-    /// Lets a trigger go on behind the first revision of the batch that it fails at.
-    pub async fn skip_trigger(&self, binding: &str, caller: String) -> Result<Reply, Error> {
-        self.linearizable().await?;
-        let to = self.first_events(binding).await?;
-        let (binding, change) = (binding.to_owned(), TriggerChange::Skip { to });
-        self.write(Request::SetTrigger(SetTrigger { binding, change, caller })).await
-    }
-
-    /// The revision of a running trigger's next events; a paused one knows it.
-    async fn first_events(&self, id: &str) -> Result<Option<i64>, Error> {
+    /// What a skip without a target leads to: the revision of the next events of a trigger that
+    /// still runs; `None` for a paused one, whose state knows it.
+    pub(in crate::node) async fn next_events(&self, id: &str) -> Result<Option<i64>, Error> {
         let version = self.shared.applied.load();
         let binding = version.state.registry().binding(id);
         let prefix = match (binding, version.state.trigger(id)) {
