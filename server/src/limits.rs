@@ -20,8 +20,8 @@ pub const QUOTA_LEASE_BYTES: i64 = 64;
 pub const LEASE_TTL_SECONDS_MAX: i64 = 9_000_000_000;
 /// Leases revoked for expiry per second, as etcd: a storm of expiries must not starve writers.
 pub const LEASE_REVOKES_PER_SECOND: usize = 1000;
-/// How often a long lease's remaining time is replicated, as etcd.
-pub const LEASE_CHECKPOINT_INTERVAL: Duration = Duration::from_secs(300);
+/// The least time between two checkpoints of leases: each costs an effect a lease.
+pub const LEASE_CHECKPOINT_INTERVAL_MIN: Duration = Duration::from_secs(1);
 
 /// Bytes of effects in one log entry; above it a batch is split. Keeps one entry's encode, fsync
 /// and replication in the low milliseconds.

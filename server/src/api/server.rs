@@ -27,13 +27,13 @@ use super::cluster::ClusterService;
 use super::election::ElectionService;
 use super::ending::{Ending, Stopping};
 use super::gate::Gate;
-use super::http::{Cors, FrontLayer, Surface};
+use super::http::{Cors, FrontLayer, Gateway, Surface};
 use super::kv::KvService;
 use super::lease::LeaseService;
 use super::listen::{Listener, TCP_KEEPALIVE, paced};
 use super::lock::LockService;
 use super::maintenance::MaintenanceService;
-use super::meter::Table;
+use super::meter::{Metered, Table};
 use super::plugin::PluginService;
 use super::reflection;
 use super::watch::WatchService;
@@ -94,6 +94,8 @@ pub struct Server {
     options: Options,
     routes: Routes,
     front: FrontLayer,
+    /// Without the gateway.
+    metrics_front: FrontLayer,
     health: HealthReporter,
     stop: watch::Sender<bool>,
 }
@@ -112,9 +114,14 @@ impl Server {
             .prepare();
         let clock = options.extensive_metrics.then(Clock::system);
         let table = Arc::new(Table::new(&names, clock.as_ref()));
-        let surface = Arc::new(Surface::new(node.clone(), options.cors.clone()));
-        let front = FrontLayer { table, surface };
-        Ok(Self { options, routes, front, health, stop })
+        let services = Metered::new(routes.clone(), table.clone());
+        let gateway = Gateway::new(services, message_bytes_max(node));
+        let front = |gateway| {
+            let surface = Surface::new(node.clone(), options.cors.clone(), gateway);
+            FrontLayer { table: table.clone(), surface: Arc::new(surface) }
+        };
+        let (metrics_front, front) = (front(None), front(Some(gateway)));
+        Ok(Self { options, routes, front, metrics_front, health, stop })
     }
 
     /// Serves on all `listeners` until `shutdown`, and on those of `metrics` the HTTP side alone.
@@ -131,10 +138,10 @@ impl Server {
     ) -> Result<(), ServeError> {
         let mut ports = JoinSet::new();
         for listener in listeners {
-            ports.spawn(self.serve_one(listener, self.routes.clone()));
+            ports.spawn(self.serve_one(listener, &self.front, self.routes.clone()));
         }
         for listener in metrics {
-            ports.spawn(self.serve_one(listener, Routes::default()));
+            ports.spawn(self.serve_one(listener, &self.metrics_front, Routes::default()));
         }
         tokio::select! {
             ended = all_ended(&mut ports) => return ended,
@@ -154,6 +161,7 @@ impl Server {
     fn serve_one(
         &self,
         listener: Listener,
+        front: &FrontLayer,
         routes: Routes,
     ) -> impl Future<Output = Result<(), tonic::transport::Error>> + Send + use<> {
         let mut stopping = self.stop.subscribe();
@@ -161,7 +169,7 @@ impl Server {
             // A sender that is gone is a server that is gone.
             let _ = stopping.wait_for(|stopping| *stopping).await;
         };
-        let router = self.transport().layer(self.front.clone()).add_routes(routes);
+        let router = self.transport().layer(front.clone()).add_routes(routes);
         async move {
             match listener {
                 Listener::Tcp(listener) => {
@@ -202,6 +210,11 @@ async fn all_ended(
         ended??;
     }
     Ok(())
+}
+
+/// The size of the largest message that a service takes.
+fn message_bytes_max(node: &Node) -> usize {
+    node.max_request_bytes().max(COMPONENT_BYTES_MAX) + REQUEST_OVERHEAD_BYTES
 }
 
 fn add_services(node: &Node, stopping: &Stopping) -> Routes {

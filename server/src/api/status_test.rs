@@ -27,6 +27,12 @@ fn refusals() -> Vec<(Refusal, Code, &'static str)> {
         (LeaseTtlTooLarge, OutOfRange, "etcdserver: too large lease TTL"),
         (NoSpace, ResourceExhausted, "etcdserver: mvcc: database space exceeded"),
         (Corrupt, DataLoss, "etcdserver: corrupt cluster"),
+        (
+            FeatureLevel { needed: 2, level: 1 },
+            FailedPrecondition,
+            "portunus: not all members know what this needs (feature level 2, the cluster is at 1): \
+             upgrade the members of older versions",
+        ),
         (NotApplied(7), Unavailable, "portunus: revision 7 is not applied yet"),
         (Unreadable("bad sector".into()), Unknown, "portunus: bad sector"),
         (
@@ -124,7 +130,7 @@ fn refusals() -> Vec<(Refusal, Code, &'static str)> {
 
 /// The number of variants; a new one does not compile until it has a place, and its place must be
 /// in the table above.
-const REFUSALS: usize = 36;
+const REFUSALS: usize = 37;
 
 fn place(refusal: &Refusal) -> usize {
     match refusal {
@@ -164,6 +170,7 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::PluginDisabled(_) => 33,
         Refusal::UnknownFunction { .. } => 34,
         Refusal::InvalidPayload { .. } => 35,
+        Refusal::FeatureLevel { .. } => 36,
     }
 }
 

@@ -46,6 +46,11 @@ impl Config {
                 "watch-progress-notify-interval",
                 parse::duration,
             )?,
+            lease_checkpoint_interval: get(
+                values,
+                "lease-checkpoint-interval",
+                parse::checkpoint_interval,
+            )?,
             quota_bytes: get(values, "quota-backend-bytes", parse::signed_bytes)?,
             max_txn_ops: get(values, "max-txn-ops", parse::positive)?,
             max_request_bytes: get(values, "max-request-bytes", parse::positive)?,

@@ -9,6 +9,7 @@ mod alarm;
 mod compact;
 mod context;
 mod draft;
+mod gate;
 mod lease;
 mod plugin_check;
 mod plugin_request;

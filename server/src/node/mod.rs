@@ -8,10 +8,13 @@ mod applier;
 mod ask;
 mod batch;
 mod blame;
+mod bootstrap;
 mod confirm;
 mod desk;
 mod duties;
 mod error;
+mod explain;
+mod feature_level;
 mod forward;
 mod handle;
 mod lane;
@@ -30,6 +33,7 @@ mod position;
 mod readings;
 mod reads;
 mod reaper;
+mod recipes;
 mod reign;
 mod reserve;
 mod route;
@@ -48,16 +52,31 @@ mod wire_refusal;
 
 pub use ask::{KeepAlive, TimeToLive};
 pub use blame::Blame;
+pub use bootstrap::has_data;
 pub use duties::AutoCompaction;
 pub use error::{Error, Failure};
+pub use explain::Explained;
 pub use handle::Node;
 pub use lock::{Elected, LineError, Observation, Place, Standing};
 pub use members::{Member, NodeStatus};
+pub use plugin::Said as PolicySaid;
 pub use plugins::{Deployed, Deployment};
+pub use policies::Inspected;
 pub use reads::HashKv;
+pub use recipes::Called;
 pub use shared::{Identity, Options};
 pub use start::{Parts, StartError, start};
 pub use triggers::TriggerReport;
 
 #[cfg(test)]
+mod feature_level_test;
+#[cfg(test)]
+mod hand_test;
+#[cfg(test)]
+mod lane_test;
+#[cfg(test)]
 mod rules_test;
+#[cfg(test)]
+mod takeback_test;
+#[cfg(test)]
+mod waiting_test;

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::applied::{Applied, Version};
 use super::applier::Applier;
+use super::bootstrap::is_known_to_peers;
 use super::confirm::{Confirm, Rounds};
 use super::duties::{self, AutoCompaction};
 use super::forward::Door;
@@ -88,6 +89,14 @@ pub enum StartError {
          member; the only member of a cluster is restored from a backup"
     )]
     LogGone { path: String },
+    #[error(
+        "member {member} has already been bootstrapped, and {path} holds nothing of it: what it \
+         has voted for and acknowledged is lost; put the data back, or remove the member from the \
+         cluster and add it as a new one"
+    )]
+    Bootstrapped { member: MemberId, path: String },
+    #[error(transparent)]
+    TooNew(#[from] machine::TooNew),
     #[error(transparent)]
     Raft(#[from] raft::StartError),
     #[error("cannot start a thread: {0}")]
@@ -135,7 +144,12 @@ pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
     let recovered = tokio::task::spawn_blocking(move || recover(&dir))
         .await
         .expect("recovery does not panic")?;
+    machine::check_level(recovered.state.feature_level)?;
     check_fit(parts, &wal, recovered.applied)?;
+    if wal.last().is_none() && wal.vote().is_none() && is_known_to_peers(parts).await {
+        let path = parts.data_dir.display().to_string();
+        return Err(StartError::Bootstrapped { member: parts.identity.member, path });
+    }
     let Recovered { store, state, history, applied, membership } = recovered;
     let (queue, submissions) = mpsc::channel(REQUESTS_QUEUED_MAX);
     let (confirm, rounds) = Confirm::new();

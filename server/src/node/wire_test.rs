@@ -118,6 +118,7 @@ fn refusals_read_back() {
         Refusal::EmptyKey,
         Refusal::Corrupt,
         Refusal::NotApplied(7),
+        Refusal::FeatureLevel { needed: 2, level: 1 },
         Refusal::Unreadable("why".into()),
         Refusal::PolicyRefused { binding: "b".into(), reason: "r".into() },
         Refusal::ComponentNotFound("d".into()),

@@ -102,6 +102,7 @@ impl Group {
         let server = PeerServer {
             raft: raft.clone(),
             stager,
+            clock: pool.clock.clone(),
             forwards,
             round: timing.round(),
             receiving: tokio::sync::Mutex::new(()),

@@ -185,7 +185,7 @@ impl<'a> Evaluation<'a> {
             }
             Ok(Outcome::UnknownFunction) => {
                 let function = call.function.clone();
-                let known = bound.plugin().functions().join(", ");
+                let known = bound.functions().join(", ");
                 Finding::Refuse(Refusal::UnknownFunction { plugin, function, known })
             }
             Err(error) => {

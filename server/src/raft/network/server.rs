@@ -17,6 +17,7 @@ use super::convert;
 use super::forward_server::Forwards;
 use super::identity::{self, Check, Identity};
 use super::{receive, tuning};
+use crate::clock::Clock;
 use crate::raft::applier::Stager;
 use crate::raft::metrics;
 use crate::raft::read;
@@ -29,6 +30,7 @@ pub type Raft = openraft::Raft<TypeConfig, StateMachine>;
 pub struct PeerServer {
     pub raft: Raft,
     pub stager: Box<dyn Stager>,
+    pub clock: Clock,
     pub forwards: Forwards,
     /// How long a read index round may take.
     pub round: Duration,
@@ -152,7 +154,10 @@ impl peer_server::Peer for PeerServer {
             return Ok(Response::new(wire::SnapshotResponse { vote }));
         }
         tracing::info!(position = ?meta.last_log_id, "receiving a snapshot");
+        let started = self.clock.now();
         let received = receive::body(frames, (vote, meta), &*self.stager).await;
+        let took = self.clock.now().since(started);
+        metrics::SNAPSHOT_SAVE_SECONDS.observe(took.as_secs_f64());
         let count = match &received {
             Ok(_) => &metrics::SNAPSHOTS_RECEIVED,
             Err(_) => &metrics::SNAPSHOTS_NOT_RECEIVED,
@@ -181,6 +186,15 @@ impl peer_server::Peer for PeerServer {
         request: Request<Streaming<wire::ForwardRequests>>,
     ) -> Result<Response<Self::ForwardStream>, Status> {
         Ok(Response::new(self.forwards.serve(request.into_inner())))
+    }
+
+    async fn members(
+        &self,
+        _request: Request<wire::MembersRequest>,
+    ) -> Result<Response<wire::MembersResponse>, Status> {
+        let known = self.forwards.handler.members().ok_or_else(|| stopped("still starting"))?;
+        let members = known.iter().map(|(id, peer)| convert::member_to_wire(*id, peer)).collect();
+        Ok(Response::new(wire::MembersResponse { members }))
     }
 }
 
