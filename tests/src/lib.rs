@@ -9,6 +9,7 @@ mod member;
 mod ports;
 mod register;
 mod rpc;
+pub mod tally;
 mod until;
 
 pub use cluster::Cluster;
