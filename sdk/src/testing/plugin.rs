@@ -7,7 +7,7 @@ use crate::bindings::host::portunus::plugin::types;
 use crate::range::{Span, under};
 use crate::testing::store::is_within;
 use crate::{
-    Batch, Context, IntoHandled, IntoVerdict, Outcome, Recipes, Told, Verdict, Write, trigger,
+    Batch, Context, IntoHandled, IntoVerdict, Recipes, Told, Verdict, Write, trigger,
     write_policy,
 };
 
@@ -121,15 +121,6 @@ impl Plugin {
             read: own().chain(self.read.iter().cloned()).collect(),
             write: own().chain(self.write.iter().cloned()).collect(),
         }
-    }
-
-    pub(crate) fn call(
-        recipes: Recipes,
-        call: types::Context,
-        function: &str,
-        payload: &[u8],
-    ) -> Outcome {
-        recipes.call(call, function, payload)
     }
 }
 

@@ -178,15 +178,15 @@ fn a_breach_of_the_grants_and_a_panic_refuse_and_are_named() {
 fn a_scan_reads_page_by_page_and_sees_the_calls_own_writes() {
     fn scan(cx: &Context, _: &[Write]) -> Result {
         let all: Vec<_> = cx.prefix("k/").map(|item| item.key_text().into_owned()).collect();
-        assert_eq!(all.len(), 3_001);
+        assert_eq!(all.len(), 1_501);
         assert!(all.is_sorted());
         assert_eq!(cx.prefix("k/").limit(20).count(), 20);
         assert_eq!(cx.range("k/0001".."k/0003").count(), 2);
         assert_eq!(cx.range("k/0001"..="k/0003").nth(2).or_refuse("three")?.key, b"k/0003");
-        assert_eq!((cx.count_prefix("k/"), cx.count("k/1"..)), (3_001, 2_001));
+        assert_eq!((cx.count_prefix("k/"), cx.count("k/1".."k0")), (1_501, 501));
         assert_eq!(cx.delete_range("k/0".."k/1"), 1_000);
         assert!(cx.delete("k/1000") && !cx.delete("k/1000"));
-        assert_eq!((cx.count_prefix("k/"), cx.get("k/0001")), (2_000, None));
+        assert_eq!((cx.count_prefix("k/"), cx.get("k/0001")), (500, None));
         cx.delete_prefix("k/");
         cx.put_json("k/json", &[1, 2])?;
         assert_eq!(cx.get_json::<Vec<u8>>("k/json")?, Some(vec![1, 2]));
@@ -196,10 +196,9 @@ fn a_scan_reads_page_by_page_and_sees_the_calls_own_writes() {
     }
     let cluster = Cluster::new();
     let client = cluster.anonymous();
-    for key in 0..3_000 {
-        client.put(format!("k/{key:04}"), "").expect("no policy yet");
-    }
+    let many = (0..1_500).fold(client.txn(), |txn, key| txn.put(format!("k/{key:04}"), ""));
+    many.commit().expect("no policy yet");
     cluster.deploy(Plugin::new("scan").under("k/").write_policy(scan));
-    assert_eq!(client.put("k/x", ""), Ok(3_002));
+    assert_eq!(client.put("k/x", ""), Ok(3));
     assert_eq!(keys(&client.prefix("")), ["k/json"]);
 }

@@ -37,6 +37,8 @@ mod model;
 #[cfg(test)]
 mod model_test;
 #[cfg(test)]
+mod registry_test;
+#[cfg(test)]
 mod requests;
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use super::applied::Version;
 use super::plugin::Named;
 use super::shared::Shared;
-use crate::effect::BindingId;
+use crate::effect::{Binding, BindingId};
 use crate::machine::State;
 use crate::wasm::{
     Bound, BoundOptions, CallError, Caller, CompileError, Diaries, Engine, EngineOptions, Event,
@@ -205,6 +205,15 @@ impl Policies {
     pub fn keep(&self, inspected: &Inspected) {
         let plugin = Ok(inspected.plugin.clone());
         self.compiled.lock().entry(inspected.digest.clone()).or_insert(plugin);
+    }
+
+    /// Why the binding's plugin cannot run on this member, as far as is known.
+    pub fn broken(&self, binding: &Binding) -> Option<String> {
+        match self.compiled.lock().get(&binding.digest)? {
+            Err(why) => Some(why.to_string()),
+            Ok(plugin) if plugin.points().contains(&binding.point) => None,
+            Ok(_) => Some(format!("its component does not offer {}", binding.point)),
+        }
     }
 
     /// Made when the first plugin is: a cluster without plugins pays nothing for them.
