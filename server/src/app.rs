@@ -9,9 +9,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::api;
 use crate::clock::Clock;
-use crate::config::{self, Config, cluster_id, member_id};
+use crate::config::{self, Config, LogFormat, cluster_id, member_id};
 use crate::effect::Attributes;
 use crate::limits::{QUOTA_BYTES_DEFAULT, SHUTDOWN_GRACE};
+use crate::machine::FEATURE_LEVEL;
 use crate::node::{self, AutoCompaction, Identity, Node, Options, Parts};
 use crate::raft::Peer;
 use crate::types::MemberId;
@@ -33,11 +34,12 @@ async fn serve(config: Config) -> Result<Node> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     // Taken before anything is written: a port in use is the commonest mistake.
-    let listeners = client_listeners(&config).await?;
+    let listeners = listeners("--listen-client-urls", &config.listen_client_urls).await?;
+    let metrics = self::listeners("--listen-metrics-urls", &config.listen_metrics_urls).await?;
     let node = node::start(parts(&config)?).await?;
-    let server = api::Server::new(&node, api::Options::default())?;
+    let server = api::Server::new(&node, api_options(&config))?;
     let (close, closed) = tokio::sync::oneshot::channel::<()>();
-    let mut serving = tokio::spawn(server.serve(listeners, async move {
+    let mut serving = tokio::spawn(server.serve(listeners, metrics, async move {
         // Closed by being sent to or dropped.
         drop(closed.await);
     }));
@@ -74,17 +76,30 @@ async fn serve(config: Config) -> Result<Node> {
 fn announce(config: &Config) {
     let urls: Vec<_> = config.listen_client_urls.iter().map(ToString::to_string).collect();
     tracing::info!(urls = urls.join(","), "serving client traffic");
-    println!("ready to serve client requests");
+    // Who reads JSON must not stumble over the one line that is none.
+    if config.log.format == LogFormat::Json && tracing::enabled!(tracing::Level::INFO) {
+        tracing::info!("ready to serve client requests");
+    } else {
+        println!("ready to serve client requests");
+    }
 }
 
-async fn client_listeners(config: &Config) -> Result<Vec<api::Listener>> {
+async fn listeners(flag: &str, urls: &[config::Url]) -> Result<Vec<api::Listener>> {
     let mut listeners = Vec::new();
-    for url in &config.listen_client_urls {
+    for url in urls {
         let address = url.as_str().parse::<api::Address>()?;
         let listener = api::Listener::bind(&address).await;
-        listeners.push(listener.with_context(|| cannot_listen("--listen-client-urls", url))?);
+        listeners.push(listener.with_context(|| cannot_listen(flag, url))?);
     }
     Ok(listeners)
+}
+
+fn api_options(config: &Config) -> api::Options {
+    api::Options {
+        extensive_metrics: config.extensive_metrics,
+        cors: api::Cors::new(config.cors.clone()),
+        ..api::Options::default()
+    }
 }
 
 fn cannot_listen(flag: &str, url: &config::Url) -> String {
@@ -125,6 +140,7 @@ fn parts(config: &Config) -> Result<Parts> {
         member: identity.member,
         name: config.name.clone(),
         client_urls: config.advertise_client_urls.iter().map(ToString::to_string).collect(),
+        feature_level: FEATURE_LEVEL,
     };
     Ok(Parts {
         identity,
@@ -147,6 +163,7 @@ fn options(config: &Config) -> Options {
         election_timeout: config.election,
         max_txn_ops: config.max_txn_ops,
         max_request_bytes: config.max_request_bytes,
+        lease_checkpoint_interval: config.lease_checkpoint_interval,
         quota_bytes: match config.quota_bytes {
             0 => Some(QUOTA_BYTES_DEFAULT),
             bytes if bytes < 0 => None,

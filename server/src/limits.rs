@@ -20,8 +20,8 @@ pub const QUOTA_LEASE_BYTES: i64 = 64;
 pub const LEASE_TTL_SECONDS_MAX: i64 = 9_000_000_000;
 /// Leases revoked for expiry per second, as etcd: a storm of expiries must not starve writers.
 pub const LEASE_REVOKES_PER_SECOND: usize = 1000;
-/// How often a long lease's remaining time is replicated, as etcd.
-pub const LEASE_CHECKPOINT_INTERVAL: Duration = Duration::from_secs(300);
+/// The least time between two checkpoints of leases: each costs an effect a lease.
+pub const LEASE_CHECKPOINT_INTERVAL_MIN: Duration = Duration::from_secs(1);
 
 /// Bytes of effects in one log entry; above it a batch is split. Keeps one entry's encode, fsync
 /// and replication in the low milliseconds.
@@ -44,6 +44,20 @@ pub const WATCH_PROGRESS_INTERVAL: Duration = Duration::from_secs(600);
 
 /// A wasm component's size: it travels in one log entry.
 pub const COMPONENT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The components of one deploy together: they travel in one log entry too, and raft's messages
+/// carry several times that.
+pub const DEPLOY_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// A plugin's name, which stands in metrics, log lines and refusals.
+pub const PLUGIN_NAME_BYTES_MAX: usize = 64;
+/// Bindings of all plugins together: each has a queue, metrics and, when it is used, an instance.
+pub const BINDINGS_MAX: usize = 10_000;
+/// A binding's configuration: it is handed to the guest with every call.
+pub const PLUGIN_CONFIG_BYTES_MAX: usize = 64 * 1024;
+/// Ranges that one binding may be granted, for reading and for writing: each read is held against
+/// all of them.
+pub const PLUGIN_GRANTS_MAX: usize = 64;
+/// Earlier generations of a plugin that a rollback can reach.
+pub const PLUGIN_GENERATIONS_KEPT: usize = 5;
 /// Linear memory of one plugin instance.
 pub const PLUGIN_MEMORY_BYTES: usize = 16 * 1024 * 1024;
 /// Time one plugin call may take.

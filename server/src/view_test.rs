@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{RECENT_CHANGES, ReadSet, Recent};
-use crate::effect::{Binding, Effect};
+use crate::effect::{Effect, PluginRecord};
 use crate::machine::{Change, State, What};
 use crate::types::{Item, KeyRange, LeaseId, Revision};
 
@@ -99,14 +99,7 @@ fn leases_and_bindings_belong_to_it() {
     assert!(!store.stands(&without));
     let with = store.read(|reads, _| reads.note_lease(id, true));
     assert!(store.stands(&with));
-    let binding = Binding {
-        name: "n".into(),
-        digest: Bytes::new(),
-        prefix: Bytes::new(),
-        config: Bytes::new(),
-        on_failure: Default::default(),
-    };
-    store.apply(&Effect::Bind(binding));
+    store.apply(&Effect::PluginPut(PluginRecord::default()));
     assert!(!store.stands(&with), "decided under other bindings");
 }
 
@@ -119,6 +112,7 @@ fn a_change_touches_what_was_read_and_nothing_else() {
         at: Revision::new(9, 0),
         what: What::Delete { key: key.into() },
         prev: None,
+        author: None,
     };
     assert!(reads.is_touched_by(&change("a")) && reads.is_touched_by(&change("x/1")));
     assert!(!reads.is_touched_by(&change("aa")) && !reads.is_touched_by(&change("x")));

@@ -3,6 +3,7 @@
 //! processes are started, stopped and cut off is known here alone.
 
 mod cluster;
+pub mod http;
 mod links;
 mod member;
 mod ports;

@@ -313,8 +313,9 @@ pub mod exports {
                     }
                 }
                 pub trait Guest {
-                    /// `writes` holds the transaction's writes under the prefix, in order; never empty. Those of
-                    /// other policies are not among them.
+                    /// `writes` holds the transaction's writes under the prefix, in order; never empty. When
+                    /// policies, this one too, add more under the prefix, it is asked again, about those alone.
+                    /// Keys that the transaction itself writes are not the plugin's to write: that ends the call.
                     #[allow(async_fn_in_trait)]
                     fn check(context: Context, writes: _rt::Vec<Write>) -> Verdict;
                 }

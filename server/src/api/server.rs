@@ -1,6 +1,7 @@
 //! The server on the client port: which services there are, how HTTP/2 is set, and how it begins
 //! and ends.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -11,6 +12,8 @@ use portunus_proto::etcdserverpb::lease_server::LeaseServer;
 use portunus_proto::etcdserverpb::maintenance_server::MaintenanceServer;
 use portunus_proto::etcdserverpb::watch_server::WatchServer;
 use portunus_proto::portunus::v1::plugin_server::PluginServer;
+use portunus_proto::v3electionpb::election_server::ElectionServer;
+use portunus_proto::v3lockpb::lock_server::LockServer;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::UnixListenerStream;
@@ -21,15 +24,20 @@ use tonic_health::server::HealthReporter;
 use super::auth::AuthService;
 use super::authority::Mended;
 use super::cluster::ClusterService;
+use super::election::ElectionService;
 use super::ending::{Ending, Stopping};
 use super::gate::Gate;
+use super::http::{Cors, FrontLayer, Gateway, Surface};
 use super::kv::KvService;
 use super::lease::LeaseService;
 use super::listen::{Listener, TCP_KEEPALIVE, paced};
+use super::lock::LockService;
 use super::maintenance::MaintenanceService;
+use super::meter::{Metered, Table};
 use super::plugin::PluginService;
 use super::reflection;
 use super::watch::WatchService;
+use crate::clock::Clock;
 use crate::limits::{COMPONENT_BYTES_MAX, REQUEST_OVERHEAD_BYTES, SHUTDOWN_GRACE};
 use crate::node::Node;
 
@@ -51,6 +59,10 @@ pub struct Options {
     pub keepalive_interval: Option<Duration>,
     /// How long the answer to a ping may take (`--grpc-keepalive-timeout`).
     pub keepalive_timeout: Duration,
+    /// Measure how long calls take, too (`--metrics=extensive`).
+    pub extensive_metrics: bool,
+    /// Which web pages may call (`--cors`).
+    pub cors: Cors,
 }
 
 impl Default for Options {
@@ -60,6 +72,8 @@ impl Default for Options {
             max_concurrent_streams: u32::MAX,
             keepalive_interval: Some(Duration::from_secs(2 * 60 * 60)),
             keepalive_timeout: Duration::from_secs(20),
+            extensive_metrics: false,
+            cors: Cors::default(),
         }
     }
 }
@@ -79,6 +93,9 @@ pub enum ServeError {
 pub struct Server {
     options: Options,
     routes: Routes,
+    front: FrontLayer,
+    /// Without the gateway.
+    metrics_front: FrontLayer,
     health: HealthReporter,
     stop: watch::Sender<bool>,
 }
@@ -95,22 +112,36 @@ impl Server {
             .add_service(reflection::newer(&names)?)
             .add_service(reflection::older(&names)?)
             .prepare();
-        Ok(Self { options, routes, health, stop })
+        let clock = options.extensive_metrics.then(Clock::system);
+        let table = Arc::new(Table::new(&names, clock.as_ref()));
+        let services = Metered::new(routes.clone(), table.clone());
+        let gateway = Gateway::new(services, message_bytes_max(node));
+        let front = |gateway| {
+            let surface = Surface::new(node.clone(), options.cors.clone(), gateway);
+            FrontLayer { table: table.clone(), surface: Arc::new(surface) }
+        };
+        let (metrics_front, front) = (front(None), front(Some(gateway)));
+        Ok(Self { options, routes, front, metrics_front, health, stop })
     }
 
-    /// Serves on all `listeners` until `shutdown`. Then no connection is accepted any more, open
-    /// streams end, and calls under way have [`SHUTDOWN_GRACE`] to come home.
+    /// Serves on all `listeners` until `shutdown`, and on those of `metrics` the HTTP side alone.
+    /// Then no connection is accepted any more, open streams end, and calls under way have
+    /// [`SHUTDOWN_GRACE`] to come home.
     ///
     /// # Errors
     /// A listener broke down.
     pub async fn serve(
         self,
         listeners: Vec<Listener>,
+        metrics: Vec<Listener>,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
         let mut ports = JoinSet::new();
         for listener in listeners {
-            ports.spawn(self.serve_one(listener));
+            ports.spawn(self.serve_one(listener, &self.front, self.routes.clone()));
+        }
+        for listener in metrics {
+            ports.spawn(self.serve_one(listener, &self.metrics_front, Routes::default()));
         }
         tokio::select! {
             ended = all_ended(&mut ports) => return ended,
@@ -130,13 +161,15 @@ impl Server {
     fn serve_one(
         &self,
         listener: Listener,
+        front: &FrontLayer,
+        routes: Routes,
     ) -> impl Future<Output = Result<(), tonic::transport::Error>> + Send + use<> {
         let mut stopping = self.stop.subscribe();
         let stopped = async move {
             // A sender that is gone is a server that is gone.
             let _ = stopping.wait_for(|stopping| *stopping).await;
         };
-        let router = self.transport().add_routes(self.routes.clone());
+        let router = self.transport().layer(front.clone()).add_routes(routes);
         async move {
             match listener {
                 Listener::Tcp(listener) => {
@@ -159,6 +192,7 @@ impl Server {
 
     fn transport(&self) -> tonic::transport::Server {
         tonic::transport::Server::builder()
+            .accept_http1(true)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .max_concurrent_streams(self.options.max_concurrent_streams)
@@ -178,6 +212,11 @@ async fn all_ended(
     Ok(())
 }
 
+/// The size of the largest message that a service takes.
+fn message_bytes_max(node: &Node) -> usize {
+    node.max_request_bytes().max(COMPONENT_BYTES_MAX) + REQUEST_OVERHEAD_BYTES
+}
+
 fn add_services(node: &Node, stopping: &Stopping) -> Routes {
     let leadership = node.leadership();
     let ending = Ending::new(stopping.clone(), leadership.clone(), node.election_timeout());
@@ -188,6 +227,10 @@ fn add_services(node: &Node, stopping: &Stopping) -> Routes {
     let kv = KvServer::new(KvService { node: node(), ending: ending.clone() })
         .max_decoding_message_size(message_bytes);
     let watch = WatchServer::new(WatchService { node: node(), ending: ending.clone() })
+        .max_decoding_message_size(message_bytes);
+    let lock = LockServer::new(LockService { node: node(), ending: ending.clone() })
+        .max_decoding_message_size(message_bytes);
+    let election = ElectionServer::new(ElectionService { node: node(), ending: ending.clone() })
         .max_decoding_message_size(message_bytes);
     let lease = LeaseServer::new(LeaseService { node: node(), ending })
         .max_decoding_message_size(message_bytes);
@@ -204,6 +247,8 @@ fn add_services(node: &Node, stopping: &Stopping) -> Routes {
         .add_service(Gate::new(kv, leadership.clone()))
         .add_service(Gate::new(watch, leadership.clone()))
         .add_service(Gate::new(lease, leadership.clone()))
+        .add_service(Gate::new(lock, leadership.clone()))
+        .add_service(Gate::new(election, leadership.clone()))
         .add_service(Gate::new(cluster, leadership.clone()))
         .add_service(Gate::new(maintenance, leadership.clone()))
         .add_service(Gate::new(auth, leadership.clone()))
@@ -211,8 +256,8 @@ fn add_services(node: &Node, stopping: &Stopping) -> Routes {
 }
 
 /// What reflection lists.
-fn service_names() -> [&'static str; 8] {
-    use portunus_proto::{etcdserverpb as etcd, portunus::v1};
+fn service_names() -> [&'static str; 10] {
+    use portunus_proto::{etcdserverpb as etcd, portunus::v1, v3electionpb, v3lockpb};
     [
         etcd::kv_server::SERVICE_NAME,
         etcd::watch_server::SERVICE_NAME,
@@ -220,6 +265,8 @@ fn service_names() -> [&'static str; 8] {
         etcd::cluster_server::SERVICE_NAME,
         etcd::maintenance_server::SERVICE_NAME,
         etcd::auth_server::SERVICE_NAME,
+        v3lockpb::lock_server::SERVICE_NAME,
+        v3electionpb::election_server::SERVICE_NAME,
         v1::plugin_server::SERVICE_NAME,
         "grpc.health.v1.Health",
     ]

@@ -17,6 +17,15 @@ pub fn of(error: Error) -> Status {
     }
 }
 
+/// A node's error in the words of etcd's lock and election services: they are clients of their own
+/// server and pass on its refusals as texts without a code.
+pub fn of_recipe(error: Error) -> Status {
+    match error {
+        Error::Refused(refusal) => Status::unknown(of_refusal(&refusal).message()),
+        Error::Failed(failure) => of_failure(failure),
+    }
+}
+
 fn of_refusal(refusal: &Refusal) -> Status {
     match refusal_text(refusal) {
         (code, Some(text)) => Status::new(code, text),
@@ -55,20 +64,26 @@ fn refusal_text(refusal: &Refusal) -> (Code, Option<&'static str>) {
         Refusal::LeaseTtlTooLarge => (Code::OutOfRange, "etcdserver: too large lease TTL"),
         Refusal::NoSpace => (Code::ResourceExhausted, "etcdserver: mvcc: database space exceeded"),
         Refusal::Corrupt => (Code::DataLoss, "etcdserver: corrupt cluster"),
+        Refusal::FeatureLevel { .. } => return (Code::FailedPrecondition, None),
         Refusal::NotApplied(_) => return (Code::Unavailable, None),
         Refusal::Unreadable(_) => return (Code::Unknown, None),
-        Refusal::PolicyRefused { .. } | Refusal::ComponentBound { .. } => {
-            return (Code::FailedPrecondition, None);
-        }
-        Refusal::ComponentNotFound(_) | Refusal::BindingNotFound(_) => {
-            return (Code::NotFound, None);
-        }
-        Refusal::Conflict { .. } => return (Code::Aborted, None),
+        Refusal::PolicyRefused { .. }
+        | Refusal::NoEarlierGeneration { .. }
+        | Refusal::GenerationNotKept { .. }
+        | Refusal::PluginDisabled(_)
+        | Refusal::NoRecipe(_) => return (Code::FailedPrecondition, None),
+        Refusal::ComponentNotFound(_)
+        | Refusal::PluginNotFound(_)
+        | Refusal::BindingNotFound(_)
+        | Refusal::UnknownFunction { .. } => return (Code::NotFound, None),
+        Refusal::Conflict { .. } | Refusal::CursorMoved(_) => return (Code::Aborted, None),
+        Refusal::InvalidSkip { .. } => return (Code::OutOfRange, None),
+        Refusal::TooManyBindings { .. } => return (Code::ResourceExhausted, None),
         Refusal::ComponentTooLarge { .. }
-        | Refusal::BindingUnnamed
-        | Refusal::InvalidComponent(_) => {
-            return (Code::InvalidArgument, None);
-        }
+        | Refusal::DeployTooLarge { .. }
+        | Refusal::InvalidPlugin { .. }
+        | Refusal::InvalidPayload { .. }
+        | Refusal::InvalidComponent(_) => return (Code::InvalidArgument, None),
     };
     (code, Some(text))
 }

@@ -28,12 +28,19 @@ pub struct Config {
     /// Entries.
     pub snapshot_catchup_entries: u64,
     pub watch_progress_notify_interval: Duration,
+    /// At least a second.
+    pub lease_checkpoint_interval: Duration,
     /// As given: 0 stands for the default of 2 GiB, below 0 for none.
     pub quota_bytes: i64,
     pub max_txn_ops: usize,
     pub max_request_bytes: usize,
     /// `None` when off.
     pub auto_compaction: Option<AutoCompaction>,
+    /// `--metrics=extensive`.
+    pub extensive_metrics: bool,
+    pub listen_metrics_urls: Vec<Url>,
+    /// Origins whose web pages may call.
+    pub cors: Vec<String>,
     pub log: LogConfig,
     pub unsafe_no_fsync: bool,
     /// Flags that were given and have no effect here; worth a warning.

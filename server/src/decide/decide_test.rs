@@ -1,13 +1,13 @@
-//! The rules that random requests do not reach: space, alarms, expiry, added writes, bindings,
+//! The rules that random requests do not reach: space, alarms, expiry, added writes,
 //! duplicates, streams.
 
 use bytes::Bytes;
 use pb::request_op::Request as Op;
 use portunus_proto::etcdserverpb as pb;
+use triomphe::Arc;
 
 use super::{Cx, Draft, Refusal, Reply, Request, Write, check, decide, kv, resolve, txn};
-use crate::effect::{Author, Binding, Component, Effect};
-use crate::limits::COMPONENT_BYTES_MAX;
+use crate::effect::{Author, Effect};
 use crate::machine::{State, What};
 use crate::types::{Item, LeaseId, MemberId};
 use crate::view::Recent;
@@ -237,7 +237,7 @@ fn a_put_moves_its_key_from_lease_to_lease() {
 fn added_writes_share_the_revision_and_name_their_author() {
     let mut state = State::default();
     run(&mut state, &put("old", "")).expect("a plain put");
-    let author = Author { binding: "audit".into(), ..Author::default() };
+    let author = Author { plugin: "audit".into(), ..Author::default() };
     let added = [
         Write::By(author.clone()),
         Write::Put { key: "z/audit".into(), value: "k".into(), lease: LeaseId::NONE },
@@ -249,7 +249,12 @@ fn added_writes_share_the_revision_and_name_their_author() {
     let Ok(Reply::Put(reply)) = reply else { panic!("{reply:?}") };
     assert_eq!(reply.header.map(|header| header.revision), Some(3));
     assert!(draft.changes.iter().map(|c| (c.at.main, c.at.sub)).eq([(3, 0), (3, 1), (3, 2)]));
-    assert_eq!(draft.effects[1], Effect::By(author));
+    assert_eq!(draft.effects[1], Effect::By { main: 3, author: Arc::new(author.clone()) });
+    let authors: Vec<_> = draft.changes.iter().map(|c| c.author.as_deref()).collect();
+    assert_eq!(authors, [None, Some(&author), Some(&author)]);
+    let mut next = Draft::default();
+    decide(&mut state, &put("k", "mine"), &[], &cx(), &mut next).expect("a plain put");
+    assert_eq!(next.changes[0].author, None, "an author is one revision's");
     assert_eq!(keys(&state), ["k", "z/audit"]);
     let wrong = [Write::Put { key: "x".into(), value: Bytes::new(), lease: LeaseId(77) }];
     let before = state.digest;
@@ -293,39 +298,6 @@ fn what_a_revocation_deletes_belongs_to_its_read_set() {
 }
 
 #[test]
-fn bindings_need_their_component_and_keep_it() {
-    let mut state = State::default();
-    let binding = Binding {
-        name: "n".into(),
-        digest: "\u{1}".into(),
-        prefix: "p/".into(),
-        config: Bytes::new(),
-        on_failure: Default::default(),
-    };
-    let component = Component { digest: "\u{1}".into(), bytes: "wasm".into() };
-    let bind = Request::Bind(binding.clone());
-    let missing = Refusal::ComponentNotFound("01".into());
-    assert_eq!(run(&mut state, &bind), Err(missing.clone()));
-    assert!(run(&mut state, &Request::StoreComponent(component)).is_ok());
-    assert!(run(&mut state, &bind).is_ok() && state.has_bindings());
-    let revision = state.bindings_revision;
-    assert!(run(&mut state, &bind).is_ok());
-    assert_eq!(state.bindings_revision, revision, "the same again is no change");
-    assert_eq!(state.registry().bindings_of(b"p/x").count(), 1);
-    assert_eq!(state.registry().bindings_of(b"q").count(), 0);
-    let drop_it = Request::DropComponent { digest: "\u{1}".into() };
-    assert!(matches!(run(&mut state, &drop_it), Err(Refusal::ComponentBound { .. })));
-    let unbind = Request::Unbind { name: "n".into() };
-    assert!(run(&mut state, &unbind).is_ok() && !state.has_bindings());
-    assert_eq!(run(&mut state, &unbind), Err(Refusal::BindingNotFound("n".into())));
-    assert!(run(&mut state, &drop_it).is_ok());
-    assert_eq!(run(&mut state, &drop_it), Err(missing));
-    let large = Component { digest: "l".into(), bytes: vec![0; COMPONENT_BYTES_MAX + 1].into() };
-    let refused = check(&Request::StoreComponent(large), 1);
-    assert!(matches!(refused, Err(Refusal::ComponentTooLarge { .. })));
-}
-
-#[test]
 fn a_stream_brings_the_same_as_the_range_while_others_write() {
     let mut state = State::default();
     for n in 0..500 {
@@ -360,4 +332,41 @@ fn a_stream_brings_the_same_as_the_range_while_others_write() {
     assert_eq!(kv::RangeStream::new(&state, &sorted, 1).err(), Some(Refusal::StreamSorted));
     let filtered = pb::RangeRequest { key: "k".into(), min_mod_revision: 2, ..Default::default() };
     assert_eq!(kv::RangeStream::new(&state, &filtered, 1).err(), Some(Refusal::StreamFiltered));
+}
+
+/// Each chunk is then sorted by itself, as in etcd, and none is left out or brought twice for it.
+#[test]
+fn a_stream_with_a_target_and_no_order_brings_every_key_once() {
+    let mut state = State::default();
+    for n in 0..100 {
+        let (key, value) = (format!("k/{n:04}").into(), format!("{:04}", 9999 - n).into());
+        let request = pb::PutRequest { key, value, ..Default::default() };
+        run(&mut state, &Request::Put(request)).expect("a plain put");
+    }
+    let all = pb::RangeRequest { key: "k/".into(), range_end: "k0".into(), ..Default::default() };
+    let by_value = pb::RangeRequest {
+        sort_target: pb::range_request::SortTarget::Value.into(),
+        ..all.clone()
+    };
+    let mut stream = kv::RangeStream::new(&state, &by_value, 1000).expect("it has no order");
+    let (mut kvs, mut chunks) = (Vec::new(), 0);
+    while let Some(chunk) = stream.next(&state, None).expect("nothing is compacted") {
+        let keys: Vec<_> = chunk.kvs.iter().map(|kv| Item::from_encoded(kv, 0)).collect();
+        let keys: Vec<_> = keys.iter().flatten().map(Item::key).collect();
+        assert!(keys.is_sorted_by(|a, b| a > b), "by value, which falls as keys rise");
+        kvs.extend(chunk.kvs);
+        chunks += 1;
+    }
+    assert!(chunks > 3, "{chunks}");
+    let mut whole = kv::range(&state, None, &all).expect("a plain range").kvs;
+    kvs.sort();
+    whole.sort();
+    assert_eq!(kvs, whole);
+    let keys_only = pb::RangeRequest { keys_only: true, limit: 5, ..by_value };
+    let mut stream = kv::RangeStream::new(&state, &keys_only, 1000).expect("it has no order");
+    let chunk = stream.next(&state, None).expect("nothing is compacted").expect("one chunk");
+    let items: Vec<_> = chunk.kvs.iter().flat_map(|kv| Item::from_encoded(kv, 0)).collect();
+    assert!(items.iter().all(|item| item.value().is_empty()));
+    let keys: Vec<_> = items.iter().map(Item::key).collect();
+    assert_eq!(keys, [b"k/0004", b"k/0003", b"k/0002", b"k/0001", b"k/0000"]);
 }

@@ -9,17 +9,24 @@ mod alarm;
 mod compact;
 mod context;
 mod draft;
+mod gate;
 mod lease;
+mod plugin_check;
+mod plugin_request;
 mod policy;
 mod quota;
 mod refusal;
 mod registry;
 mod request;
 mod run;
+mod trigger;
 mod writer;
 
 pub use context::{Cx, Past, PastView};
 pub use draft::Draft;
+pub use plugin_request::{
+    Advance, Deploy, RecipeCall, Rollback, SetMode, SetTrigger, TriggerChange, Undeploy,
+};
 pub use policy::{Resolved, Write, resolve};
 pub use refusal::Refusal;
 pub use request::{Reply, Request};

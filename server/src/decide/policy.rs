@@ -6,7 +6,7 @@ use portunus_proto::etcdserverpb as pb;
 
 use super::writer::Writer;
 use super::{Cx, Draft, Refusal, Reply, Request, decide};
-use crate::effect::{Author, Effect};
+use crate::effect::Author;
 use crate::machine::{Change, State};
 use crate::types::{KeyRange, LeaseId};
 use crate::view::ReadSet;
@@ -65,7 +65,7 @@ pub(super) fn check(added: &[Write], writer: &mut Writer<'_>) -> Result<(), Refu
 pub(super) fn write(added: &[Write], writer: &mut Writer<'_>) {
     for write in added {
         match write {
-            Write::By(author) => writer.emit(Effect::By(author.clone())),
+            Write::By(author) => writer.by(author.clone()),
             Write::Put { key, value, lease } => drop(writer.put(key, value, *lease).is_some()),
             Write::Delete { key } => drop(writer.delete(&KeyRange::single(key.clone()))),
         }
@@ -84,7 +84,7 @@ impl Reply {
             Reply::LeaseRevoke(reply) => &mut reply.header,
             Reply::Alarm(reply) => &mut reply.header,
             Reply::LeaseExpire(_) => return,
-            Reply::Done { revision } => {
+            Reply::Called { revision, .. } | Reply::Done { revision } => {
                 *revision = now;
                 return;
             }

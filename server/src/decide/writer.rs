@@ -2,9 +2,10 @@
 //! written.
 
 use bytes::Bytes;
+use triomphe::Arc;
 
 use super::{Draft, Refusal};
-use crate::effect::Effect;
+use crate::effect::{Author, Effect};
 use crate::machine::State;
 use crate::types::{Item, KeyRange, LeaseId, Revision};
 use crate::view::ReadSet;
@@ -32,6 +33,12 @@ impl<'a> Writer<'a> {
     /// Everything written from here on belongs to a revision of its own.
     pub fn begin_revision(&mut self) {
         self.next = self.head.next_revision();
+    }
+
+    /// Names who makes the writes that follow in this revision.
+    pub fn by(&mut self, author: Author) {
+        let main = self.next.main;
+        self.emit(Effect::By { main, author: Arc::new(author) });
     }
 
     pub fn emit(&mut self, effect: Effect) {

@@ -8,11 +8,11 @@ use portunus_proto::etcdserverpb::request_op::Request as Op;
 
 use super::shared::Shared;
 use crate::decide::{self, Refusal, Request, Resolved, Write};
-use crate::effect::{Author, Binding, FailurePolicy};
+use crate::effect::{Author, Binding, FailurePolicy, Mode, Point};
 use crate::machine::{Change, State, What};
 use crate::types::{Item, KeyRange, LeaseId};
 use crate::view::ReadSet;
-use crate::wasm::{self, ReadRefused, StoreView, Verdict};
+use crate::wasm::{self, Caller, Refused, Verdict};
 
 /// Rounds in which policies may react to each other's additions.
 const CASCADE_DEPTH_MAX: usize = 8;
@@ -85,7 +85,9 @@ impl<'a> Hearing<'a> {
 
     fn hear(&mut self) -> Result<Vec<Write>, Refusal> {
         // How many of the writes each binding has been shown.
-        let bindings: Vec<Binding> = self.head.registry().bindings.values().cloned().collect();
+        let asked = |b: &&Binding| b.point == Point::WritePolicy && b.mode == Mode::Enforce;
+        let bindings: Vec<Binding> =
+            self.head.registry().bindings().filter(asked).cloned().collect();
         let mut shown = vec![0; bindings.len()];
         for _ in 0..CASCADE_DEPTH_MAX {
             let before = self.writes.len();
@@ -97,7 +99,7 @@ impl<'a> Hearing<'a> {
                 return Ok(std::mem::take(&mut self.added));
             }
         }
-        let name = bindings.first().map_or_else(String::new, |binding| binding.name.clone());
+        let name = bindings.first().map_or_else(String::new, |binding| binding.plugin.clone());
         Err(refused(&name, format!("policies add writes without end ({CASCADE_DEPTH_MAX} rounds)")))
     }
 
@@ -117,37 +119,37 @@ impl<'a> Hearing<'a> {
             written: &self.writes,
             prefix: &binding.prefix,
             reads: &mut self.reads,
+            wanted: Vec::new(),
         };
-        match policy.check(&mut view, None, &writes) {
-            Ok(Verdict::Allow) => Ok(()),
-            Ok(Verdict::Refuse(reason)) => Err(refused(&binding.name, reason)),
-            Ok(Verdict::AllowWith(changes)) => self.add(binding, changes),
+        let verdict = policy.check(&mut view, Caller::default(), &writes);
+        let wanted = view.wanted;
+        match verdict {
+            Ok(Verdict::Allow) => {
+                self.add(binding, wanted);
+                Ok(())
+            }
+            Ok(Verdict::Refuse(reason)) => Err(refused(&binding.plugin, reason)),
             Err(error) => {
-                tracing::warn!(binding = binding.name, %error, "a write policy failed");
+                tracing::warn!(binding = binding.plugin, %error, "a write policy failed");
                 on_failure(binding, &error.to_string())
             }
         }
     }
 
-    /// Takes over what a policy adds. It may write under its own prefix only.
-    fn add(&mut self, binding: &Binding, changes: Vec<wasm::Change>) -> Result<(), Refusal> {
+    /// Takes over what a policy adds.
+    fn add(&mut self, binding: &Binding, wanted: Vec<Wanted>) {
+        if wanted.is_empty() {
+            return;
+        }
         self.added.push(Write::By(Author {
-            binding: binding.name.clone(),
+            plugin: binding.plugin.clone(),
+            point: binding.point,
             digest: binding.digest.clone(),
             caller: String::new(),
+            depth: 1,
+            via: Vec::new(),
         }));
-        for change in changes {
-            let (key, put) = match change {
-                wasm::Change::Put { key, value, lease } => {
-                    (Bytes::from(key), Some((Bytes::from(value), lease)))
-                }
-                wasm::Change::Delete { key } => (Bytes::from(key), None),
-            };
-            if !key.starts_with(&binding.prefix) {
-                let key = String::from_utf8_lossy(&key).into_owned();
-                let text = format!("it adds a write of {key:?}, outside its prefix");
-                return Err(refused(&binding.name, text));
-            }
+        for (key, put) in wanted {
             let previous = self.after.get(&key).cloned();
             self.reads.note_range(&KeyRange::single(key.clone()));
             self.added.push(match &put {
@@ -158,7 +160,6 @@ impl<'a> Hearing<'a> {
             });
             self.writes.push(Seen { key, put, previous });
         }
-        Ok(())
     }
 }
 
@@ -169,7 +170,7 @@ fn refused(binding: &str, reason: String) -> Refusal {
 /// A policy that cannot be asked refuses, unless its binding says otherwise.
 fn on_failure(binding: &Binding, why: &str) -> Result<(), Refusal> {
     match binding.on_failure {
-        FailurePolicy::Closed => Err(refused(&binding.name, format!("the policy failed: {why}"))),
+        FailurePolicy::Closed => Err(refused(&binding.plugin, format!("the policy failed: {why}"))),
         FailurePolicy::Open => Ok(()),
     }
 }
@@ -198,27 +199,31 @@ fn lower(seen: &Seen) -> Option<wasm::Write<'_>> {
     }
 }
 
-/// What a policy may read: its own prefix, as the request leaves it.
+/// A key, and what a policy wants it to hold; `None` for a delete.
+type Wanted = (Bytes, Option<(Bytes, LeaseId)>);
+
+/// What a policy may read and write: its own prefix, as the request leaves it.
 struct View<'a> {
     state: &'a State,
     written: &'a [Seen],
     prefix: &'a Bytes,
     reads: &'a mut ReadSet,
+    wanted: Vec<Wanted>,
 }
 
 impl View<'_> {
-    fn granted(&self, range: &KeyRange) -> Result<(), ReadRefused> {
+    fn granted(&self, range: &KeyRange) -> Result<(), Refused> {
         let own = KeyRange::prefix(self.prefix.clone());
         if range.is_empty() || own.covers(range) {
             return Ok(());
         }
         let prefix = String::from_utf8_lossy(self.prefix);
-        Err(ReadRefused(format!("the binding may read under its prefix {prefix:?} only")))
+        Err(Refused(format!("the binding reaches as far as its prefix {prefix:?}")))
     }
 }
 
-impl StoreView for View<'_> {
-    fn get(&mut self, key: &[u8]) -> Result<Option<Item>, ReadRefused> {
+impl wasm::View for View<'_> {
+    fn get(&mut self, key: &[u8]) -> Result<Option<Item>, Refused> {
         let key = Bytes::copy_from_slice(key);
         self.granted(&KeyRange::single(key.clone()))?;
         let item = self.state.get(&key).cloned();
@@ -227,15 +232,40 @@ impl StoreView for View<'_> {
         Ok(item)
     }
 
-    fn range(&mut self, range: &KeyRange, limit: usize) -> Result<Vec<Item>, ReadRefused> {
+    fn range(&mut self, range: &KeyRange, limit: usize) -> Result<Vec<Item>, Refused> {
         self.granted(range)?;
         self.reads.note_range(range);
         Ok(self.state.items().range(range).take(limit).cloned().collect())
     }
 
-    fn count(&mut self, range: &KeyRange) -> Result<u64, ReadRefused> {
+    fn count(&mut self, range: &KeyRange) -> Result<u64, Refused> {
         self.granted(range)?;
         self.reads.note_range(range);
         Ok(self.state.items().count(range) as u64)
+    }
+
+    fn put(&mut self, key: &[u8], value: &[u8], lease: LeaseId) -> Result<(), Refused> {
+        let key = Bytes::copy_from_slice(key);
+        self.granted(&KeyRange::single(key.clone()))?;
+        self.wanted.push((key, Some((Bytes::copy_from_slice(value), lease))));
+        Ok(())
+    }
+
+    fn delete(&mut self, range: &KeyRange) -> Result<u64, Refused> {
+        self.granted(range)?;
+        self.reads.note_range(range);
+        let keys = self.state.items().range(range);
+        let before = self.wanted.len();
+        self.wanted.extend(keys.map(|item| (Bytes::copy_from_slice(item.key()), None)));
+        Ok((self.wanted.len() - before) as u64)
+    }
+
+    fn now_ms(&mut self) -> u64 {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        since.map_or(0, |since| since.as_millis() as u64)
+    }
+
+    fn random(&mut self, out: &mut [u8]) {
+        rand::RngCore::fill_bytes(&mut rand::rng(), out);
     }
 }

@@ -17,9 +17,9 @@ use super::reign::Leading;
 use super::sequencer::Submission;
 use super::shared::Shared;
 use crate::decide::{Refusal, Request, Write};
+use crate::effect::{Binding, Mode, Point};
 use crate::limits::REQUESTS_QUEUED_MAX;
 use crate::machine::State;
-use crate::types::KeyRange;
 use crate::view::ReadSet;
 
 /// Threads that run plugins. One binding holds at most all but one.
@@ -78,12 +78,8 @@ impl Lane {
             return None;
         }
         let writes = judge::possible_writes(request);
-        let bindings = head.registry().bindings.values();
-        let mut concerned = bindings.filter(|binding| {
-            let prefix = KeyRange::prefix(binding.prefix.clone());
-            writes.iter().any(|range| range.overlaps(&prefix))
-        });
-        concerned.next().map(|binding| binding.name.clone())
+        let mut concerned = head.registry().bindings_over(Point::WritePolicy, &writes);
+        concerned.find(|binding| binding.mode == Mode::Enforce).map(Binding::id)
     }
 
     /// Has the plugins judge `call` on `head`; the sequencer hears of it through its queue.

@@ -7,21 +7,27 @@ mod applied;
 mod applier;
 mod ask;
 mod batch;
+mod blame;
+mod bootstrap;
 mod confirm;
 mod duties;
 mod error;
+mod feature_level;
 mod forward;
 mod handle;
 mod judge;
 mod lane;
 mod lease_book;
 mod lifecycle;
+mod lock;
 mod members;
+pub mod metrics;
 mod past;
 mod pipeline;
 mod plugins;
 mod policies;
 mod position;
+mod readings;
 mod reads;
 mod reaper;
 mod reign;
@@ -34,12 +40,16 @@ mod sole_voter;
 mod space;
 mod start;
 mod wire;
+mod wire_plugin;
 mod wire_refusal;
 
 pub use ask::{KeepAlive, TimeToLive};
+pub use blame::Blame;
+pub use bootstrap::has_data;
 pub use duties::AutoCompaction;
 pub use error::{Error, Failure};
 pub use handle::Node;
+pub use lock::{Elected, LineError, Observation, Place, Standing};
 pub use members::{Member, NodeStatus};
 pub use plugins::{Deployed, Deployment};
 pub use reads::HashKv;
@@ -47,4 +57,8 @@ pub use shared::{Identity, Options};
 pub use start::{Parts, StartError, start};
 
 #[cfg(test)]
+mod feature_level_test;
+#[cfg(test)]
 mod rules_test;
+#[cfg(test)]
+mod takeback_test;

@@ -8,16 +8,17 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
-use crate::effect::Binding;
+use crate::effect::{Binding, Point};
 use crate::machine::State;
-use crate::wasm::{self, Engine, EngineOptions, Limits, Plugin, WritePolicy};
+use crate::wasm::{Bound, BoundOptions, Diaries, Engine, EngineOptions, Plugin};
 
-type Built = Result<Arc<WritePolicy>, String>;
+type Built = Result<Arc<Bound>, String>;
 
 /// Compiled plugins by digest, and policies by the binding they serve.
 #[derive(Default)]
 pub struct Policies {
     engine: OnceLock<Result<Engine, String>>,
+    diaries: Diaries,
     plugins: Mutex<HashMap<Bytes, Plugin>>,
     policies: Mutex<HashMap<String, (Binding, Built)>>,
 }
@@ -25,26 +26,26 @@ pub struct Policies {
 impl Policies {
     /// The policy of `binding`. Compiles it if nobody has yet, which takes milliseconds.
     pub fn of(&self, state: &State, binding: &Binding) -> Built {
-        if let Some((known, built)) = self.policies.lock().get(&binding.name)
+        if let Some((known, built)) = self.policies.lock().get(&binding.id())
             && known == binding
         {
             return built.clone();
         }
         let built = self.build(state, binding);
         let entry = (binding.clone(), built.clone());
-        self.policies.lock().insert(binding.name.clone(), entry);
+        self.policies.lock().insert(binding.id(), entry);
         built
     }
 
     /// Compiles what is new in `state` and lets go of what is gone.
     pub fn follow(&self, state: &State) {
         let registry = state.registry();
-        for binding in registry.bindings.values() {
+        for binding in registry.bindings().filter(|binding| binding.point == Point::WritePolicy) {
             if let Err(why) = self.of(state, binding) {
-                tracing::error!(binding = binding.name, why, "a bound plugin cannot run");
+                tracing::error!(binding = binding.id(), why, "a bound plugin cannot run");
             }
         }
-        self.policies.lock().retain(|name, _| registry.bindings.contains_key(name));
+        self.policies.lock().retain(|id, _| registry.binding(id).is_some());
         self.plugins.lock().retain(|digest, _| registry.components.contains_key(digest));
     }
 
@@ -60,13 +61,16 @@ impl Policies {
     fn build(&self, state: &State, binding: &Binding) -> Built {
         let engine = self.engine()?;
         let plugin = self.plugin(state, &binding.digest)?;
-        let bound = wasm::Binding {
-            name: binding.name.clone(),
+        let options = BoundOptions {
+            plugin: binding.plugin.clone(),
+            point: Point::WritePolicy,
             prefix: binding.prefix.to_vec(),
             configuration: binding.config.to_vec(),
-            limits: Limits::MAX,
+            limits: binding.limits,
+            isolation: binding.isolation,
+            diary: self.diaries.of(&binding.plugin),
         };
-        WritePolicy::new(engine, &plugin, bound).map(Arc::new).map_err(|error| error.to_string())
+        Bound::new(engine, &plugin, options).map(Arc::new).map_err(|error| error.to_string())
     }
 
     fn plugin(&self, state: &State, digest: &Bytes) -> Result<Plugin, String> {

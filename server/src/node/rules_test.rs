@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::answer::{Call, Delivery};
 use super::ask::{Ask, KeepAlive, Said};
+use super::error::Failure;
 use super::handle::Node;
 use super::reign::Reign;
 use super::sequencer::{Sequencer, Submission};
@@ -19,19 +20,20 @@ use super::shared::{Identity, Options};
 use super::start::{Built, Parts, build};
 use crate::clock::Clock;
 use crate::decide::{Reply, Request};
-use crate::raft::Peer;
+use crate::limits::ENTRIES_IN_FLIGHT_MAX;
+use crate::raft::{Leadership, Peer};
 use crate::types::{ClusterId, LeaseId, MemberId};
 
 /// A member whose sequencer is driven by hand, and whose raft is real.
-struct Hand {
-    node: Node,
-    sequencer: Sequencer,
+pub(super) struct Hand {
+    pub(super) node: Node,
+    pub(super) sequencer: Sequencer,
     _rounds: tokio::task::JoinHandle<()>,
     _dir: TempDir,
 }
 
 impl Hand {
-    async fn elected() -> Self {
+    pub(super) async fn elected() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -44,6 +46,7 @@ impl Hand {
                 max_txn_ops: 128,
                 max_request_bytes: 1 << 20,
                 quota_bytes: None,
+                lease_checkpoint_interval: Duration::from_secs(300),
             },
             data_dir: dir.path().join("data"),
             clock: Clock::manual(),
@@ -64,7 +67,7 @@ impl Hand {
         Self { node, sequencer, _rounds, _dir: dir }
     }
 
-    async fn leading() -> Self {
+    pub(super) async fn leading() -> Self {
         let mut hand = Self::elected().await;
         hand.sequencer.on_leadership();
         hand.resolve().await;
@@ -73,7 +76,10 @@ impl Hand {
     }
 
     /// Gives the sequencer one batch.
-    fn submit(&mut self, asks: impl IntoIterator<Item = Ask>) -> Vec<oneshot::Receiver<Delivery>> {
+    pub(super) fn submit(
+        &mut self,
+        asks: impl IntoIterator<Item = Ask>,
+    ) -> Vec<oneshot::Receiver<Delivery>> {
         let (calls, answers): (Vec<_>, Vec<_>) = asks.into_iter().map(Call::new).unzip();
         let mut batch = calls.into_iter().map(Submission::Call).collect();
         self.sequencer.take(&mut batch);
@@ -81,18 +87,18 @@ impl Hand {
     }
 
     /// Lets everything outstanding come home.
-    async fn resolve(&mut self) {
+    pub(super) async fn resolve(&mut self) {
         while let Some(resolved) = self.sequencer.outstanding.next().await {
             self.sequencer.on_resolved(resolved);
         }
     }
 
     /// Ends the member before its directory goes: a store without one stops the process.
-    async fn close(self) {
+    pub(super) async fn close(self) {
         self.node.stop().await;
     }
 
-    fn value(&self, key: &str) -> Option<String> {
+    pub(super) fn value(&self, key: &str) -> Option<String> {
         self.node.shared.applied.with(|version| {
             let item = version.state.get(key.as_bytes())?;
             Some(String::from_utf8_lossy(item.value()).into_owned())
@@ -100,7 +106,7 @@ impl Hand {
     }
 }
 
-fn put(key: &str, value: &str) -> Ask {
+pub(super) fn put(key: &str, value: &str) -> Ask {
     let (key, value) = (key.to_owned().into(), value.to_owned().into());
     Ask::Decide(Request::Put(pb::PutRequest { key, value, ..Default::default() }))
 }
@@ -127,7 +133,7 @@ async fn said(answer: oneshot::Receiver<Delivery>) -> Said {
     answer.await.expect("answered").expect("executed").result.expect("not refused")
 }
 
-async fn put_revision(answer: oneshot::Receiver<Delivery>) -> i64 {
+pub(super) async fn put_revision(answer: oneshot::Receiver<Delivery>) -> i64 {
     match said(answer).await {
         Said::Reply(Reply::Put(reply)) => reply.header.expect("a header").revision,
         other => panic!("{other:?}"),
@@ -314,4 +320,25 @@ async fn a_member_that_does_not_lead_hands_the_question_back() {
     hand.resolve().await;
     assert_eq!(hand.value("k"), None);
     hand.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn proposals_of_an_earlier_reign_do_not_hold_up_calls_that_must_go_elsewhere() {
+    let mut hand = Hand::elected().await;
+    let (_tell, follower) = tokio::sync::watch::channel(Leadership::default());
+    hand.sequencer.leadership = follower;
+    // Cut off with its last entries: nobody will say what became of them for a long time.
+    for _ in 0..ENTRIES_IN_FLIGHT_MAX {
+        hand.sequencer.outstanding.push(Box::pin(std::future::pending()));
+    }
+    let Hand { node, sequencer, _rounds, _dir } = hand;
+    let running = tokio::spawn(sequencer.run());
+    let asked = tokio::time::timeout(Duration::from_secs(20), node.ask_here(put("k", "v"))).await;
+    let answer = asked.expect("handed back at once");
+    assert!(
+        matches!(answer, Err(super::answer::Bounce::NotExecuted(_, Failure::NotLeader))),
+        "{answer:?}"
+    );
+    running.abort();
+    node.stop().await;
 }

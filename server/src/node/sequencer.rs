@@ -99,8 +99,7 @@ impl Sequencer {
         leases.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         self.on_leadership();
         loop {
-            let room = self.outstanding.len() < ENTRIES_IN_FLIGHT_MAX;
-            let open = self.held.is_none() && room && !self.reign.is_waiting();
+            let open = self.is_open();
             tokio::select! {
                 biased;
                 changed = self.leadership.changed() => match changed {
@@ -119,6 +118,14 @@ impl Sequencer {
             }
         }
         self.turn_away(Failure::Stopped);
+    }
+
+    /// True when the queue may be read. A member that does not lead only hands calls back, so what
+    /// it proposed in an earlier reign must not hold them up: the bound belongs to leading.
+    fn is_open(&self) -> bool {
+        let room = self.outstanding.len() < ENTRIES_IN_FLIGHT_MAX;
+        let room = room || self.reign.leading().is_none();
+        self.held.is_none() && room && !self.reign.is_waiting()
     }
 
     /// Decides everything that has arrived, in order.

@@ -4,10 +4,11 @@
 use super::answer::{Call, Decided};
 use super::ask::{Ask, KeepAlive, Said, TimeToLive};
 use super::batch::Batch;
+use super::metrics;
 use super::sequencer::Sequencer;
 use crate::decide::{Draft, Request};
 use crate::effect::Effect;
-use crate::limits::{LEASE_CHECKPOINT_INTERVAL, LEASE_REVOKES_PER_SECOND};
+use crate::limits::LEASE_REVOKES_PER_SECOND;
 use crate::types::LeaseId;
 
 /// Ticks per second times this many leases is etcd's rate of revocation.
@@ -59,16 +60,19 @@ impl Sequencer {
         for id in self.book.expired(now, REVOKES_PER_TICK) {
             self.evaluate_own(Request::lease_revoke(id), &mut batch);
             // Refused (the cluster is corrupt, say): it is due again at the next look.
-            if self.book.contains(id) {
-                self.book.retry(id);
+            match self.book.contains(id) {
+                true => self.book.retry(id),
+                false => metrics::LEASES_EXPIRED.inc(),
             }
         }
-        if self.book.checkpoint_due(now, LEASE_CHECKPOINT_INTERVAL) {
-            for (id, left) in self.book.checkpoints(LEASE_CHECKPOINT_INTERVAL, now) {
+        let interval = self.shared.options.lease_checkpoint_interval;
+        if self.book.checkpoint_due(now, interval) {
+            for (id, left) in self.book.checkpoints(interval, now) {
                 let remaining = left.as_secs().max(1) as i64;
                 self.evaluate_own(Request::LeaseCheckpoint { id, remaining }, &mut batch);
             }
         }
+        self.raise_feature_level(&mut batch);
         self.propose(batch);
     }
 

@@ -50,6 +50,8 @@ pub struct Options {
     pub max_request_bytes: usize,
     /// Backend quota in bytes; `None` is no quota.
     pub quota_bytes: Option<i64>,
+    /// How often the remaining time of leases longer than this is replicated.
+    pub lease_checkpoint_interval: Duration,
 }
 
 impl Options {

@@ -14,11 +14,13 @@ use tokio::sync::{mpsc, watch};
 
 use super::applied::{Applied, Version};
 use super::applier::Applier;
+use super::bootstrap::is_known_to_peers;
 use super::confirm::{Confirm, Rounds};
 use super::duties::{self, AutoCompaction};
 use super::forward::Door;
 use super::handle::Node;
 use super::lane::Lane;
+use super::metrics;
 use super::past::{self, StoreRecords, WatchPast};
 use super::pipeline::Pipeline;
 use super::policies::Policies;
@@ -86,6 +88,14 @@ pub enum StartError {
          member; the only member of a cluster is restored from a backup"
     )]
     LogGone { path: String },
+    #[error(
+        "member {member} has already been bootstrapped, and {path} holds nothing of it: what it \
+         has voted for and acknowledged is lost; put the data back, or remove the member from the \
+         cluster and add it as a new one"
+    )]
+    Bootstrapped { member: MemberId, path: String },
+    #[error(transparent)]
+    TooNew(#[from] machine::TooNew),
     #[error(transparent)]
     Raft(#[from] raft::StartError),
     #[error("cannot start a thread: {0}")]
@@ -118,6 +128,7 @@ pub(super) struct Built {
 }
 
 pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
+    metrics::register();
     prepare_dir(&parts.data_dir)?;
     let space = Arc::new(Space::new(&parts.data_dir));
     let sole_voter = Arc::new(SoleVoter::default());
@@ -132,7 +143,12 @@ pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
     let recovered = tokio::task::spawn_blocking(move || recover(&dir))
         .await
         .expect("recovery does not panic")?;
+    machine::check_level(recovered.state.feature_level)?;
     check_fit(parts, &wal, recovered.applied)?;
+    if wal.last().is_none() && wal.vote().is_none() && is_known_to_peers(parts).await {
+        let path = parts.data_dir.display().to_string();
+        return Err(StartError::Bootstrapped { member: parts.identity.member, path });
+    }
     let Recovered { store, state, history, applied, membership } = recovered;
     let (queue, submissions) = mpsc::channel(REQUESTS_QUEUED_MAX);
     let (confirm, rounds) = Confirm::new();
@@ -213,6 +229,7 @@ fn open_log(parts: &Parts) -> Result<Wal, StartError> {
     let options = wal::Options {
         no_fsync: parts.no_fsync,
         clock: parts.clock.clone(),
+        on_sync: Some(Arc::new(|took| metrics::WAL_FSYNC_SECONDS.observe(took.as_secs_f64()))),
         ..wal::Options::default()
     };
     let identity =

@@ -13,12 +13,17 @@ use tokio::sync::{Semaphore, mpsc};
 use tonic::{Status, Streaming};
 
 use super::tuning::{FORWARDS_PER_MESSAGE, FORWARDS_RUNNING_MAX};
+use crate::raft::types::Peer;
 
 /// What the level above does for other members.
 pub trait PeerHandler: Send + Sync + 'static {
     /// Executes a request and returns the encoded answer, whatever it is. Must end by itself: the
     /// sender of the request may have gone.
     fn forward(&self, request: Bytes) -> BoxFuture<'static, Bytes>;
+
+    /// The members as they are known here, with the client URLs that each has published; `None`
+    /// while this member starts.
+    fn members(&self) -> Option<Vec<(u64, Peer)>>;
 }
 
 /// Serves the streams of forwarded requests.

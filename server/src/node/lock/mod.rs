@@ -1,0 +1,17 @@
+//! Locks and elections as etcd has them: whoever puts `name/<lease>` first holds, the others wait
+//! in the order in which their keys were created. The keys are the only state, so waiting survives
+//! a change of leader, any member can serve it, and clients that do the same with plain
+//! transactions stand in the same line.
+//!
+//! What waits for what is a watch: each waiter follows the key before its own, so that a release
+//! wakes one. What grants is a linearizable look at the waiter's own key: a key goes with its
+//! lease, and nobody who came before can come back.
+
+mod election;
+mod follow;
+mod line;
+mod place;
+
+pub use election::{Elected, Observation};
+pub use line::LineError;
+pub use place::{Place, Standing};
