@@ -63,6 +63,15 @@ pub const PLUGIN_MEMORY_BYTES: usize = 16 * 1024 * 1024;
 /// Time one plugin call may take.
 pub const PLUGIN_CALL_TIME: Duration = Duration::from_millis(50);
 
+/// Rounds in which plugins may answer each other's writes, within one transaction and from one to
+/// the next.
+pub const CASCADE_DEPTH_MAX: u8 = 8;
+/// Calls that wait for one binding's plugin; beyond it `too many requests`. Several seconds' worth
+/// of a plugin that takes a millisecond.
+pub const LANE_QUEUED_MAX: usize = 4096;
+/// Decisions that wait for something to change; beyond it `too many requests`. Each holds its
+/// request and its read set, some kilobytes.
+pub const PARKED_MAX: usize = 65_536;
 /// Free space below which writes are refused: room for raft's own records, one segment and a
 /// checkpoint, so that the node itself never meets a full disk.
 pub const DISK_RESERVE_BYTES: u64 = 192 * 1024 * 1024;

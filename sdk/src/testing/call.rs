@@ -180,7 +180,7 @@ impl State {
         let call = || recipes.call(context, function, payload);
         let (draft, outcome) = self.run(draft, plugin, &prefix, call);
         Progress::Ended(match outcome {
-            Ok(Outcome::Done(reply)) => self.decide(draft, user).map(|_| reply),
+            Ok(Outcome::Done(reply)) => self.decide(draft, user, Some(&plugin.name)).map(|_| reply),
             Ok(Outcome::Wait(None)) if draft.reads.is_empty() => Err(failed(
                 "it waits without having read anything: read a key first, or give a time",
             )),

@@ -150,7 +150,7 @@ impl State {
         let draft = Draft::on(&self.store);
         let (draft, handled) = self.run(draft, &plugin, &prefix, || handle(context, &next.batch));
         handled.map_err(refused)?.map_err(refused)?;
-        let judged = self.judge(draft, None)?;
+        let judged = self.judge(draft, None, Some(name))?;
         self.commit(judged, [next.chain, vec![name.to_owned()]].concat()).map(|_| ())
     }
 

@@ -1,6 +1,6 @@
 //! Asks the policies about a transaction, and about what they add to it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::cluster::State;
@@ -20,8 +20,8 @@ type Place = (Rc<Plugin>, usize);
 
 /// What the policies were shown of a transaction.
 struct Hearing {
-    /// All writes, the transaction's own first.
-    seen: Vec<Vec<u8>>,
+    /// The keys of all writes, the transaction's own first, and which plugin wrote them.
+    seen: Vec<(Vec<u8>, Option<String>)>,
     /// How many of them are the transaction's own; policies have to leave those keys alone.
     own: usize,
     /// How many each policy was shown.
@@ -30,13 +30,16 @@ struct Hearing {
 
 impl State {
     /// The draft with what the policies added, or the first refusal. They are asked in the order
-    /// of their names and prefixes, and again about what was added, by themselves too.
+    /// of their names and prefixes, and again about what was added. No plugin is asked about what
+    /// it wrote itself; `by` is the one whose recipe or trigger wrote the draft.
     pub(crate) fn judge(
         &mut self,
         mut draft: Draft,
         caller: Option<&str>,
+        by: Option<&str>,
     ) -> Result<Draft, Failure> {
-        let seen = draft.take_written();
+        let written = draft.take_written().into_iter();
+        let seen: Vec<_> = written.map(|key| (key, by.map(str::to_owned))).collect();
         let own = seen.len();
         let mut hearing = Hearing { seen, own, shown: BTreeMap::new() };
         let places = self.places();
@@ -85,17 +88,21 @@ impl State {
         let (prefix, check) = &plugin.policies[*at];
         let span = under(prefix);
         let from = hearing.shown.insert(number, hearing.seen.len()).unwrap_or(0);
-        let new = hearing.seen[from..].iter().filter(|key| is_within(key, &span));
-        let writes = draft.writes(new);
+        let others = |(key, by): &&(Vec<u8>, Option<String>)| {
+            is_within(key, &span) && by.as_deref() != Some(&plugin.name)
+        };
+        let new = hearing.seen[from..].iter().filter(others);
+        let writes = draft.writes(new.map(|(key, _)| key));
         if writes.is_empty() {
             return Ok(draft);
         }
         let context = plugin.context(prefix, caller);
-        draft.taken = hearing.seen[..hearing.own].iter().cloned().collect::<BTreeSet<_>>();
+        draft.taken = hearing.seen[..hearing.own].iter().map(|(key, _)| key.clone()).collect();
         let (mut draft, verdict) = self.run(draft, plugin, prefix, || check(context, &writes));
         let reason = match verdict {
             Ok(Verdict::Allow) => {
-                hearing.seen.extend(draft.take_written());
+                let written = draft.take_written().into_iter();
+                hearing.seen.extend(written.map(|key| (key, Some(plugin.name.clone()))));
                 return Ok(draft);
             }
             Ok(Verdict::Refuse(reason)) => reason,

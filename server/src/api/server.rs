@@ -12,6 +12,7 @@ use portunus_proto::etcdserverpb::lease_server::LeaseServer;
 use portunus_proto::etcdserverpb::maintenance_server::MaintenanceServer;
 use portunus_proto::etcdserverpb::watch_server::WatchServer;
 use portunus_proto::portunus::v1::plugin_server::PluginServer;
+use portunus_proto::portunus::v1::recipe_server::RecipeServer;
 use portunus_proto::v3electionpb::election_server::ElectionServer;
 use portunus_proto::v3lockpb::lock_server::LockServer;
 use tokio::sync::watch;
@@ -34,11 +35,11 @@ use super::listen::{Listener, TCP_KEEPALIVE, paced};
 use super::lock::LockService;
 use super::maintenance::MaintenanceService;
 use super::meter::{Metered, Table};
-use super::plugin::PluginService;
+use super::plugin::{PluginService, RecipeService};
 use super::reflection;
 use super::watch::WatchService;
 use crate::clock::Clock;
-use crate::limits::{COMPONENT_BYTES_MAX, REQUEST_OVERHEAD_BYTES, SHUTDOWN_GRACE};
+use crate::limits::{DEPLOY_BYTES_MAX, REQUEST_OVERHEAD_BYTES, SHUTDOWN_GRACE};
 use crate::node::Node;
 
 /// Bytes a client may send on one stream before it must wait: the largest request fits, so that
@@ -214,14 +215,14 @@ async fn all_ended(
 
 /// The size of the largest message that a service takes.
 fn message_bytes_max(node: &Node) -> usize {
-    node.max_request_bytes().max(COMPONENT_BYTES_MAX) + REQUEST_OVERHEAD_BYTES
+    node.max_request_bytes().max(DEPLOY_BYTES_MAX) + REQUEST_OVERHEAD_BYTES
 }
 
 fn add_services(node: &Node, stopping: &Stopping) -> Routes {
     let leadership = node.leadership();
     let ending = Ending::new(stopping.clone(), leadership.clone(), node.election_timeout());
     let message_bytes = node.max_request_bytes() + REQUEST_OVERHEAD_BYTES;
-    let deploy_bytes = COMPONENT_BYTES_MAX + REQUEST_OVERHEAD_BYTES;
+    let deploy_bytes = DEPLOY_BYTES_MAX + REQUEST_OVERHEAD_BYTES;
     let node = || node.clone();
 
     let kv = KvServer::new(KvService { node: node(), ending: ending.clone() })
@@ -232,7 +233,7 @@ fn add_services(node: &Node, stopping: &Stopping) -> Routes {
         .max_decoding_message_size(message_bytes);
     let election = ElectionServer::new(ElectionService { node: node(), ending: ending.clone() })
         .max_decoding_message_size(message_bytes);
-    let lease = LeaseServer::new(LeaseService { node: node(), ending })
+    let lease = LeaseServer::new(LeaseService { node: node(), ending: ending.clone() })
         .max_decoding_message_size(message_bytes);
     let cluster = ClusterServer::new(ClusterService { node: node() })
         .max_decoding_message_size(message_bytes);
@@ -240,8 +241,10 @@ fn add_services(node: &Node, stopping: &Stopping) -> Routes {
         .max_decoding_message_size(message_bytes);
     let auth =
         AuthServer::new(AuthService { node: node() }).max_decoding_message_size(message_bytes);
-    let plugin =
-        PluginServer::new(PluginService { node: node() }).max_decoding_message_size(deploy_bytes);
+    let plugin = PluginServer::new(PluginService { node: node(), ending })
+        .max_decoding_message_size(deploy_bytes);
+    let recipe =
+        RecipeServer::new(RecipeService { node: node() }).max_decoding_message_size(message_bytes);
 
     Routes::default()
         .add_service(Gate::new(kv, leadership.clone()))
@@ -252,11 +255,12 @@ fn add_services(node: &Node, stopping: &Stopping) -> Routes {
         .add_service(Gate::new(cluster, leadership.clone()))
         .add_service(Gate::new(maintenance, leadership.clone()))
         .add_service(Gate::new(auth, leadership.clone()))
-        .add_service(Gate::new(plugin, leadership))
+        .add_service(Gate::new(plugin, leadership.clone()))
+        .add_service(Gate::new(recipe, leadership))
 }
 
 /// What reflection lists.
-fn service_names() -> [&'static str; 10] {
+fn service_names() -> [&'static str; 11] {
     use portunus_proto::{etcdserverpb as etcd, portunus::v1, v3electionpb, v3lockpb};
     [
         etcd::kv_server::SERVICE_NAME,
@@ -268,6 +272,7 @@ fn service_names() -> [&'static str; 10] {
         v3lockpb::lock_server::SERVICE_NAME,
         v3electionpb::election_server::SERVICE_NAME,
         v1::plugin_server::SERVICE_NAME,
+        v1::recipe_server::SERVICE_NAME,
         "grpc.health.v1.Health",
     ]
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use crate::cli::{bench, output, plugin, serve};
+use crate::cli::{bench, output, plugin, recipe, serve};
 use crate::config::nearest::nearest;
 
 /// The version of etcd whose API, flags and metrics this server offers.
@@ -12,7 +12,7 @@ pub const ETCD_VERSION: &str = "3.7.1";
 /// Arguments that were refused.
 pub const REFUSED: u8 = 2;
 
-const COMMANDS: [&str; 4] = ["bench", "plugin", "version", "help"];
+const COMMANDS: [&str; 5] = ["bench", "plugin", "recipe", "version", "help"];
 
 /// Runs what the arguments after the program's name ask for.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -25,6 +25,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match command.as_str() {
         "bench" => bench::run(arguments),
         "plugin" => plugin::run(arguments),
+        "recipe" => recipe::run(arguments),
         "version" => print_version(),
         "help" => serve::print_help(),
         _ => refuse(&command),

@@ -1,6 +1,8 @@
 //! The rules that random requests do not reach: space, alarms, expiry, added writes,
 //! duplicates, streams.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use pb::request_op::Request as Op;
 use portunus_proto::etcdserverpb as pb;
@@ -10,7 +12,7 @@ use super::{Cx, Draft, Refusal, Reply, Request, Write, check, decide, kv, resolv
 use crate::effect::{Author, Effect};
 use crate::machine::{State, What};
 use crate::types::{Item, LeaseId, MemberId};
-use crate::view::Recent;
+use crate::view::{ReadSet, Recent};
 
 fn cx() -> Cx<'static> {
     Cx {
@@ -268,11 +270,13 @@ fn a_request_resolves_to_the_writes_of_the_branches_taken() {
     run(&mut state, &put("a", "1")).expect("a plain put");
     let nested = Op::RequestTxn(then(vec![putting("n"), deleting("a", "")]));
     let txn = pb::TxnRequest { failure: vec![op(putting("no"))], ..then(vec![nested]) };
-    let resolved = resolve(&state, &Request::Txn(txn), &cx()).expect("nothing to refuse");
-    let writes: Vec<_> = resolved.changes.iter().map(|c| (c.key(), c.prev.is_some())).collect();
+    let (mut after, reads) = (state.clone(), ReadSet::on(&state));
+    let (resolved, _) = resolve(&mut after, &Request::Txn(txn), &[], reads, &cx());
+    let changes = resolved.expect("nothing to refuse");
+    let writes: Vec<_> = changes.iter().map(|c| (c.key(), c.prev.is_some())).collect();
     assert_eq!(writes, [(&b"n"[..], false), (b"a", true)]);
-    assert!(matches!(resolved.changes[1].what, What::Delete { .. }));
-    assert_eq!((keys(&state), keys(&resolved.after)), (vec!["a".into()], vec!["n".into()]));
+    assert!(matches!(changes[1].what, What::Delete { .. }));
+    assert_eq!((keys(&state), keys(&after)), (vec!["a".into()], vec!["n".into()]));
 }
 
 #[test]
@@ -281,7 +285,9 @@ fn what_a_revocation_deletes_belongs_to_its_read_set() {
     grant(&mut state, 1);
     run(&mut state, &Request::Put(put_request("a", "", 1))).expect("a known lease");
     let revoke = Request::lease_revoke(LeaseId(1));
-    let reads = resolve(&state, &revoke, &cx()).expect("a known lease").reads;
+    let reads = ReadSet::on(&state);
+    let (resolved, reads) = resolve(&mut state.clone(), &revoke, &[], reads, &cx());
+    resolved.expect("a known lease");
     let stands = |between: Vec<pb::PutRequest>| {
         let (mut head, mut recent) = (state.clone(), Recent::default());
         for put in between {
@@ -289,7 +295,7 @@ fn what_a_revocation_deletes_belongs_to_its_read_set() {
             decide(&mut head, &Request::Put(put), &[], &cx(), &mut draft).expect("a known lease");
             draft.changes.iter().for_each(|change| recent.push(change));
         }
-        reads.still_valid(&head, &recent)
+        reads.still_valid(&head, &recent, &HashSet::new())
     };
     assert!(stands(vec![put_request("b", "", 0)]));
     assert!(!stands(vec![put_request("a", "", 0)]), "a key left the lease");

@@ -27,7 +27,7 @@ pub use draft::Draft;
 pub use plugin_request::{
     Advance, Deploy, RecipeCall, Rollback, SetMode, SetTrigger, TriggerChange, Undeploy,
 };
-pub use policy::{Resolved, Write, resolve};
+pub use policy::{Write, resolve};
 pub use refusal::Refusal;
 pub use request::{Reply, Request};
 pub use run::{check, decide};
@@ -36,6 +36,8 @@ pub use run::{check, decide};
 mod model;
 #[cfg(test)]
 mod model_test;
+#[cfg(test)]
+mod registry_test;
 #[cfg(test)]
 mod requests;
 

@@ -85,7 +85,7 @@ impl<'a> Writer<'a> {
     pub fn get(&mut self, key: &Bytes) -> Option<&Item> {
         let item = self.head.items().get(key);
         if let Some(reads) = &mut self.draft.reads {
-            reads.note_key(key, item, self.next.sub > 0);
+            reads.note_key(key, item);
         }
         item
     }
@@ -105,8 +105,12 @@ impl<'a> Writer<'a> {
     /// Deletes the keys of a range, in order, and returns how many there were. The items they
     /// held are the `prev` of the draft's last changes.
     pub fn delete(&mut self, range: &KeyRange) -> usize {
-        if let Some(reads) = &mut self.draft.reads {
-            reads.note_range(range);
+        match &mut self.draft.reads {
+            Some(reads) if range.is_single() => {
+                reads.note_key(&range.start, self.head.get(&range.start));
+            }
+            Some(reads) => reads.note_range(range),
+            None => {}
         }
         let keys: Vec<Bytes> = match range.is_single() {
             true => self.head.get(&range.start).map(|_| range.start.clone()).into_iter().collect(),

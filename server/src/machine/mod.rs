@@ -4,6 +4,7 @@
 mod apply;
 mod level;
 mod load;
+mod prefixes;
 mod registry;
 mod rows;
 mod state;

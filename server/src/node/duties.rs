@@ -9,6 +9,7 @@ use std::time::Duration;
 use portunus_proto::etcdserverpb::CompactionRequest;
 
 use super::handle::Node;
+use super::policies::start_compiler;
 use super::metrics;
 use super::shared::Shared;
 use super::space::SPACE_INTERVAL;
@@ -66,18 +67,16 @@ pub async fn forget(shared: Arc<Shared>) {
     }
 }
 
-/// Compiles the plugins of new bindings before a write asks for them.
+/// Has the plugins of new bindings compiled before a call asks for them.
 pub async fn follow_bindings(shared: Arc<Shared>) {
+    let compiler = start_compiler(&shared);
     let mut applied = shared.applied.watch();
     let mut followed = 0;
     loop {
         let version = shared.applied.load();
         if version.state.bindings_revision != followed {
             followed = version.state.bindings_revision;
-            let shared = shared.clone();
-            let compiled =
-                tokio::task::spawn_blocking(move || shared.policies.follow(&version.state));
-            if compiled.await.is_err() {
+            if compiler.send(version).is_err() {
                 return;
             }
         }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::answer::Delivery;
 use super::ask::{Ask, Said};
-use super::rules_test::Hand;
+use super::hand_test::Hand;
 use crate::decide::{Reply, Request};
 use crate::effect::{self, Attributes, ChainId, Effect};
 use crate::fatal::EXIT_CODE;

@@ -44,6 +44,10 @@ async fn answer(node: Option<Node>, request: Bytes) -> Delivery {
     let Some(node) = node else {
         return Err(Bounce::NotExecuted(Box::new(ask), Failure::NotLeader));
     };
+    if ask.may_wait() {
+        // Until the asking member calls it off.
+        return node.ask_here(ask).await;
+    }
     // The asking member has a deadline of its own; this one only keeps the task from staying.
     let timeout = node.shared.options.request_timeout();
     let asked = tokio::time::timeout(timeout, node.ask_here(ask)).await;

@@ -10,28 +10,34 @@ mod batch;
 mod blame;
 mod bootstrap;
 mod confirm;
+mod desk;
 mod duties;
 mod error;
+mod explain;
 mod feature_level;
 mod forward;
 mod handle;
-mod judge;
 mod lane;
 mod lease_book;
 mod lifecycle;
 mod lock;
 mod members;
 pub mod metrics;
+mod parked;
 mod past;
 mod pipeline;
+mod plugin;
+mod plugin_facts;
 mod plugins;
 mod policies;
 mod position;
 mod readings;
 mod reads;
 mod reaper;
+mod recipes;
 mod reign;
 mod reserve;
+mod route;
 mod sequencer;
 mod sequencer_leases;
 mod shared;
@@ -39,6 +45,7 @@ mod snapshot;
 mod sole_voter;
 mod space;
 mod start;
+mod verdicts;
 mod wire;
 mod wire_plugin;
 mod wire_refusal;
@@ -48,17 +55,28 @@ pub use blame::Blame;
 pub use bootstrap::has_data;
 pub use duties::AutoCompaction;
 pub use error::{Error, Failure};
+pub use explain::Explained;
 pub use handle::Node;
 pub use lock::{Elected, LineError, Observation, Place, Standing};
 pub use members::{Member, NodeStatus};
-pub use plugins::{Deployed, Deployment};
+pub use plugin::Said as PolicySaid;
+pub use plugin_facts::{BindingFacts, Blamed, Inspection, TriggerFacts};
+pub use plugins::{Source, Wanted};
+pub use policies::Inspected;
 pub use reads::HashKv;
+pub use recipes::Called;
 pub use shared::{Identity, Options};
 pub use start::{Parts, StartError, start};
 
 #[cfg(test)]
 mod feature_level_test;
 #[cfg(test)]
+mod hand_test;
+#[cfg(test)]
+mod lane_test;
+#[cfg(test)]
 mod rules_test;
 #[cfg(test)]
 mod takeback_test;
+#[cfg(test)]
+mod waiting_test;

@@ -34,6 +34,7 @@ pub enum Delivered {
 }
 
 mod ask_tag {
+    pub const LOCAL: u8 = 0;
     pub const PUT: u8 = 1;
     pub const DELETE_RANGE: u8 = 2;
     pub const TXN: u8 = 3;
@@ -58,6 +59,9 @@ pub fn encode_ask(ask: &Ask) -> Bytes {
     let mut out = BytesMut::new();
     match ask {
         Ask::Decide(request) => encode_request(request, &mut out),
+        // Asked and answered on the leader only; a member that got it would say that it does not
+        // know the question.
+        Ask::Handle(_) => out.put_u8(ask_tag::LOCAL),
         Ask::KeepAlive(id) => {
             out.put_u8(ask_tag::KEEP_ALIVE);
             out.put_i64(id.0);
@@ -141,6 +145,7 @@ fn request_of(effects: Result<Vec<Effect>, effect::CodecError>) -> Result<Reques
 }
 
 mod reply_tag {
+    pub const LOCAL: u8 = 0;
     pub const PUT: u8 = 1;
     pub const DELETE_RANGE: u8 = 2;
     pub const TXN: u8 = 3;
@@ -216,6 +221,7 @@ fn encode_said(said: &Said, index: u64, out: &mut BytesMut) {
             let out = head(out, reply_tag::EXPIRED, index);
             ids.iter().for_each(|id| out.put_i64(id.0));
         }
+        Said::Handled(_) => drop(head(out, reply_tag::LOCAL, index)),
         Said::KeepAlive(KeepAlive { ttl, revision }) => {
             let out = head(out, reply_tag::KEEP_ALIVE, index);
             out.put_i64(*ttl);

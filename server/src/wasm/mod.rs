@@ -38,4 +38,5 @@ pub use diary_meters::Figures;
 pub use engine::{Engine, EngineOptions};
 pub use error::{CallError, CompileError, EngineError, Panic};
 pub use plugin::{Metadata, Plugin};
+pub use timer::thread_cpu_time;
 pub use view::{Refused, View};

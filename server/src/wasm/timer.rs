@@ -35,7 +35,7 @@ impl Timer {
 
 /// CPU time that this thread has used.
 #[allow(unsafe_code, reason = "one system call that std does not offer")]
-pub(super) fn thread_cpu_time() -> Duration {
+pub fn thread_cpu_time() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is to a live, writable timespec. It cannot fail for this clock; if it
     // did, the time stays zero and the wall clock ends the call.
