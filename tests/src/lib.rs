@@ -10,6 +10,7 @@ mod plugins;
 mod ports;
 mod register;
 mod rpc;
+pub mod tally;
 mod until;
 
 pub use cluster::Cluster;

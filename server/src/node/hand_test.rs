@@ -221,9 +221,10 @@ pub fn counter() -> Script {
             }
         }
         "read" => Outcome::Done(number(view, key).to_string().into()),
-        "await" => match view.get(key.as_bytes()).expect("granted") {
-            Some(item) => Outcome::Done(item.value().to_vec()),
-            None => Outcome::Wait(None),
+        "await" => match view.get(key.as_bytes()) {
+            Ok(Some(item)) => Outcome::Done(item.value().to_vec()),
+            Ok(None) => Outcome::Wait(None),
+            Err(refused) => Outcome::Refuse(refused.0),
         },
         "sleep" => match key.parse() {
             Ok(until) if view.now_ms() < until => Outcome::Wait(Some(until)),

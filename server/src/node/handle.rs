@@ -118,7 +118,7 @@ impl Node {
         }
     }
 
-    async fn ask(&self, ask: Ask) -> Result<Said, Error> {
+    pub(super) async fn ask(&self, ask: Ask) -> Result<Said, Error> {
         let limit = self.shared.options.request_timeout();
         let mut deadline = Instant::now() + limit;
         let executed = if ask.may_wait() {
@@ -269,14 +269,8 @@ fn not_executed(submission: Submission, failure: Failure) -> Bounce {
     }
 }
 
-/// The same for a reply.
-pub(super) fn unreachable_reply<T>(reply: &Reply) -> Result<T, Error> {
-    tracing::error!(?reply, "a reply of another kind than the request");
-    Err(Failure::TimedOutConnectionLost.into())
-}
-
 /// The sequencer answers each kind of question in kind; anything else is a bug on the leader.
-fn unreachable_answer<T>(said: &Said) -> Result<T, Error> {
+pub(super) fn unreachable_answer<T>(said: &Said) -> Result<T, Error> {
     tracing::error!(?said, "an answer of another kind than the question");
     Err(Failure::TimedOutConnectionLost.into())
 }

@@ -279,6 +279,7 @@ async fn breaches_and_cycles_are_named() {
     hand.plug("pong", adding("b", "a/1"), vec![with("b", "a")]).await;
     hand.plug("greedy", adding("g", "elsewhere"), vec![binding(Point::WritePolicy, "g")]).await;
     hand.plug("usurper", adding("u", "u/1"), vec![binding(Point::WritePolicy, "u")]).await;
+    hand.plug("index", adding("x", "i/x"), vec![with("x", "i/")]).await;
     let cases = [
         ("a/0", &["without end", "ping/write-policy/a", "pong/write-policy/b"][..]),
         ("g/0", &["refused by greedy", "may not write \"elsewhere\""]),
@@ -290,12 +291,12 @@ async fn breaches_and_cycles_are_named() {
         let told = refusal(answer).await.to_string();
         assert!(texts.iter().all(|text| told.contains(text)), "{key}: {told}");
     }
-    let mixed = hand.submit([put("u/0", "")]).pop().expect("one");
+    let indexed = hand.submit([put("x", "")]).pop().expect("one");
     hand.work().await;
-    let revision = put_revision(mixed).await;
+    let revision = put_revision(indexed).await;
     let state = hand.node.shared.applied.with(|version| version.state.clone());
     let at = |key: &[u8]| state.get(key).map(|item| item.mod_revision());
-    assert_eq!((at(b"u/0"), at(b"u/1")), (Some(revision), Some(revision)), "one transaction");
+    assert_eq!((at(b"x"), at(b"i/x")), (Some(revision), Some(revision)), "one transaction");
     hand.close().await;
 }
 
@@ -431,5 +432,38 @@ async fn jobs_of_a_lost_leadership_go_elsewhere() {
         assert!(matches!(answer, Err(Bounce::NotExecuted(..))), "{answer:?}");
     }
     assert!(hand.node.shared.lane.begin_turn().is_none());
+    hand.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_explanation_tells_what_each_policy_says_and_changes_nothing() {
+    let mut hand = Hand::leading().await;
+    let index = |view: &mut dyn View, _: &[Write<'_>]| {
+        view.put(b"i/k", b"", LeaseId::NONE)?;
+        Ok(Verdict::Allow)
+    };
+    let grants = Grants { write: vec![KeyRange::prefix("i/")], ..Grants::default() };
+    let adding = Binding { grants, ..binding(Point::WritePolicy, "k") };
+    let monitored = Binding { mode: Mode::Monitor, ..binding(Point::WritePolicy, "k") };
+    hand.plug("adds", Script { policy: Box::new(index), ..Script::default() }, vec![adding]).await;
+    hand.plug("first", refusing("one"), vec![binding(Point::WritePolicy, "k")]).await;
+    hand.plug("later", refusing("two"), vec![binding(Point::WritePolicy, "i/")]).await;
+    hand.plug("watch", refusing("three"), vec![monitored]).await;
+    hand.plug("else", refusing("four"), vec![binding(Point::WritePolicy, "z")]).await;
+    let Ask::Decide(Request::Txn(txn)) = nested_put("k") else { panic!("a transaction") };
+    let explained = hand.node.explain(txn, None).await.expect("explained");
+    let said: Vec<_> =
+        explained.said.iter().map(|it| (&*it.binding, it.objection.as_deref())).collect();
+    let expected = [
+        ("adds/write-policy/k", None),
+        ("first/write-policy/k", Some("one")),
+        ("watch/write-policy/k", Some("three")),
+        ("later/write-policy/i/", Some("two")),
+    ];
+    assert_eq!(said, expected);
+    assert_eq!(explained.said[0].added.len(), 1);
+    let refusal = explained.refusal.expect("it would be refused").to_string();
+    assert_eq!(refusal, "refused by first: one");
+    assert_eq!((hand.value("k"), hand.value("i/k")), (None, None));
     hand.close().await;
 }

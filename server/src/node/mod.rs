@@ -45,6 +45,7 @@ mod snapshot;
 mod sole_voter;
 mod space;
 mod start;
+mod triggers;
 mod verdicts;
 mod wire;
 mod wire_plugin;
@@ -67,6 +68,7 @@ pub use reads::HashKv;
 pub use recipes::Called;
 pub use shared::{Identity, Options};
 pub use start::{Parts, StartError, start};
+pub use triggers::TriggerReport;
 
 #[cfg(test)]
 mod feature_level_test;

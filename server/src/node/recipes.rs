@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 
+use super::ask::{Ask, Said};
 use super::error::Error;
-use super::handle::Node;
+use super::handle::{Node, unreachable_answer};
 use crate::decide::{RecipeCall, Reply, Request};
 
 /// A recipe's word.
@@ -24,9 +25,10 @@ impl Node {
     /// waits, a change of the leader ends it with [`super::Failure::LeaderChanged`]: nothing was
     /// executed.
     pub async fn call_recipe(&self, call: RecipeCall) -> Result<Called, Error> {
-        match self.decide(Request::Call(call)).await? {
-            Reply::Called { revision, payload } => Ok(Called { revision, payload }),
-            other => super::handle::unreachable_reply(&other),
+        // Not among the proposals that metrics count as pending: it may wait for a long time.
+        match self.ask(Ask::Decide(Request::Call(call))).await? {
+            Said::Reply(Reply::Called { revision, payload }) => Ok(Called { revision, payload }),
+            other => unreachable_answer(&other),
         }
     }
 }

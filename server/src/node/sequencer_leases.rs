@@ -82,6 +82,8 @@ impl Sequencer {
         }
         self.raise_feature_level(&mut batch);
         self.propose(batch);
+        // Who waited for a lease's end.
+        self.decide_released();
     }
 
     /// A decision that the server itself asks for; nobody waits for its answer.

@@ -23,6 +23,7 @@ use super::reign::Leading;
 use super::sequencer::Submission;
 use super::sole_voter::SoleVoter;
 use super::space::Space;
+use super::triggers::Triggers;
 use crate::clock::Clock;
 use crate::decide::{Cx, Past};
 use crate::effect::Attributes;
@@ -103,6 +104,9 @@ pub struct Shared {
     pub sole_voter: Arc<SoleVoter>,
     pub(super) group: OnceLock<Group>,
     pub(super) reign: ArcSwap<Option<Leading>>,
+    /// The same, for whoever waits for it to change.
+    pub(super) reigns: watch::Sender<Option<Leading>>,
+    pub triggers: Triggers,
 }
 
 impl Shared {
@@ -122,6 +126,7 @@ impl Shared {
 
     pub(super) fn set_reign(&self, reign: Option<Leading>) {
         self.reign.store(Arc::new(reign));
+        self.reigns.send_replace(reign);
     }
 
     /// Hands a batch of the applier to the store. The store fails only for good.

@@ -30,6 +30,7 @@ use super::sequencer::{Sequencer, Submission};
 use super::shared::{Identity, Options, Shared};
 use super::sole_voter::SoleVoter;
 use super::space::Space;
+use super::triggers::{self, Triggers};
 use crate::clock::Clock;
 use crate::effect::Attributes;
 use crate::limits::REQUESTS_QUEUED_MAX;
@@ -186,6 +187,8 @@ pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
         runtime: tokio::runtime::Handle::current(),
         group: OnceLock::new(),
         reign: ArcSwap::from_pointee(None),
+        reigns: watch::Sender::new(None),
+        triggers: Triggers::default(),
     });
     let node = Node { shared: shared.clone() };
     let (door, applier) = (Door::default(), Applier::new(shared.clone(), applied, membership));
@@ -318,6 +321,7 @@ fn launch(built: Built, parts: &Parts) {
     tokio::spawn(duties::forget(shared.clone()));
     tokio::spawn(duties::purge(shared.clone(), parts.catchup_entries));
     tokio::spawn(duties::watch_space(shared.clone()));
+    tokio::spawn(triggers::follow(node.clone()));
     if let Some(mode) = parts.auto_compaction {
         tokio::spawn(duties::compact(node.clone(), mode));
     }

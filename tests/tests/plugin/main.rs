@@ -2,6 +2,7 @@
 //! changes of the leader.
 
 mod bad_input;
+mod calls;
 mod cluster;
 mod commands;
 mod facts;
