@@ -97,7 +97,9 @@ impl Node {
             let diary = self.shared.policies.diaries.get(&plugin.name);
             for binding in &plugin.bindings {
                 let state = applied.state.trigger(&binding.id()).cloned();
-                let lag = |state: &TriggerState| applied.state.revision - state.cursor;
+                let lag = |state: &TriggerState| {
+                    self.trigger_report(&state.binding).map_or(0, |report| report.lag)
+                };
                 facts.push(BindingFacts {
                     broken: self.shared.policies.broken(binding),
                     figures: diary

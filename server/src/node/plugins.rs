@@ -142,6 +142,10 @@ impl Node {
             let plugin = name.to_owned();
             return Err(Refusal::InvalidPlugin { plugin, why: why.to_owned() }.into());
         };
+        let to = match to {
+            None => self.next_events(&one.binding).await?,
+            Some(to) => Some(to),
+        };
         let (binding, change) = (one.binding.clone(), TriggerChange::Skip { to });
         self.write(Request::SetTrigger(SetTrigger { binding, change, caller })).await?;
         let applied = self.shared.applied.load();

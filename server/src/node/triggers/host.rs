@@ -28,7 +28,7 @@ pub trait Host: Send + Sync + 'static {
     /// The trigger as it is applied here; `None` when its binding is gone.
     fn state(&self) -> Option<TriggerState>;
 
-    /// Returns when something was applied that may have changed [`Host::state`].
+    /// Returns when something was applied, after the call, that may have changed [`Host::state`].
     fn changed(&self) -> BoxFuture<'_, ()>;
 
     /// The events of the trigger's prefix from this revision on.

@@ -4,11 +4,12 @@
 //! It may be dropped at any point and begun again anywhere: the cursor in the applied state is all
 //! it needs to know.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesOrdered;
+use prometheus::IntCounterVec;
 use tokio::sync::watch;
 
 use super::backlog::{Batch, Cut, Stretch};
@@ -18,6 +19,7 @@ use super::standing::Place;
 use crate::decide::{Advance, SetTrigger, TriggerChange};
 use crate::effect::{BindingId, TriggerState, TriggerStatus};
 use crate::limits::{CASCADE_DEPTH_MAX, TRIGGER_BATCH_EVENTS, TRIGGER_FAILURES_MAX};
+use crate::metrics;
 use crate::node::plugin::{Handled, TriggerBatch};
 
 /// Batches under way: the next one is evaluated while the last one is on its way to the log.
@@ -27,6 +29,15 @@ const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// What a batch that was not executed waits before it is tried again.
 const PATIENCE: Duration = Duration::from_millis(50);
+
+static EVENTS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    let help = "Events that a plugin's triggers have handled while this member led.";
+    metrics::counter_vec("portunus_trigger_events_total", help, &["plugin"])
+});
+static FAILURES: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    let help = "Batches of events that a plugin's triggers have failed at on this member.";
+    metrics::counter_vec("portunus_trigger_failures_total", help, &["plugin"])
+});
 
 /// Runs one trigger for as long as it is polled.
 pub struct Runner<H> {
@@ -193,6 +204,8 @@ impl<H: Host> Runner<H> {
                 course.cursor = batch.to;
                 course.failures = 0;
                 course.appetite = (course.appetite * 2).min(TRIGGER_BATCH_EVENTS);
+                let events = batch.events.len() as u64;
+                EVENTS.with_label_values(&[self.name()]).inc_by(events);
                 self.place.note(|standing| {
                     (standing.failures, standing.error, standing.retry_at) = (0, None, None);
                 });
@@ -263,10 +276,11 @@ impl<H: Host> Runner<H> {
         let course = &mut self.course;
         course.failures += 1;
         let failures = course.failures;
-        tracing::warn!(binding = self.binding, failures, error = why, "a trigger failed");
         if let Some(batch) = &batch {
             course.appetite = (batch.events.len() / 2).max(1);
         }
+        FAILURES.with_label_values(&[self.name()]).inc();
+        tracing::warn!(binding = self.binding, failures, error = why, "a trigger failed");
         if let (Some(batch), true) = (&batch, failures >= TRIGGER_FAILURES_MAX) {
             return self.pause(why, failures, batch.first).await;
         }
@@ -310,8 +324,13 @@ impl<H: Host> Runner<H> {
     /// Waits until the trigger's state is another, or the time is over.
     async fn wait_for_change(&self, state: &TriggerState, time: Option<Duration>) {
         let change = async {
-            while self.host.state().as_ref() == Some(state) {
-                self.host.changed().await;
+            loop {
+                // Listens before it looks, so that no change falls in between.
+                let changed = self.host.changed();
+                if self.host.state().as_ref() != Some(state) {
+                    break;
+                }
+                changed.await;
             }
         };
         match time {
