@@ -2,7 +2,8 @@
 //! keeps one number for each name, the time by which everything admitted so far is paid for, on a
 //! key under the prefix.
 //!
-//! - `rate`: events a second, 10 unless it is given; may be a fraction;
+//! - `rate`: events in a time, 10 unless it is given;
+//! - `per`: that time in seconds, 1 unless it is given;
 //! - `burst`: how many may happen at once after a pause, the rate unless it is given.
 //!
 //! `allow {"name": "alice", "cost": 1}` replies at once
@@ -72,15 +73,15 @@ struct Limit {
 
 impl Limit {
     fn of(cx: &Context) -> Result<Self> {
-        let rate: f64 = cx.config("rate").unwrap_or(10.0);
-        if !(rate >= 0.001 && rate <= 1_000_000.0) {
-            return refuse(format!("rate = {rate} must be from 0.001 to 1000000 a second"));
+        let rate: u64 = cx.config("rate").unwrap_or(10);
+        let per: u64 = cx.config("per").unwrap_or(1);
+        let burst = cx.config("burst").unwrap_or(rate);
+        for (name, value) in [("rate", rate), ("per", per), ("burst", burst)] {
+            if value == 0 || value > 1_000_000 {
+                return refuse(format!("{name} = {value} must be from 1 to 1000000"));
+            }
         }
-        let burst = cx.config("burst").unwrap_or((rate as u64).max(1));
-        if burst == 0 || burst > 1_000_000 {
-            return refuse(format!("burst = {burst} must be from 1 to 1000000"));
-        }
-        Ok(Self { interval: (1_000_000.0 / rate) as u64, burst })
+        Ok(Self { interval: per * 1_000_000 / rate, burst })
     }
 
     /// Takes what is asked and returns how many more could follow, or when to ask again.
@@ -173,6 +174,10 @@ mod tests {
         let (_, client) = deployed("rate = 10\nburst = 3");
         let why = ask(&client, "acquire", "a", 4).reply::<Answer>().expect_err("never");
         assert!(why.to_string().contains("a cost of 4 never fits a burst of 3"), "{why}");
+        let (cluster, client) = deployed("rate = 1\nper = 60");
+        assert!(allow(&client, "a", 1).allowed);
+        cluster.advance(Duration::from_secs(59));
+        assert_eq!(allow(&client, "a", 1).retry_after_ms, 1000);
         let (_, client) = deployed("rate = 0");
         let why = ask(&client, "allow", "a", 1).reply::<Answer>().expect_err("a wrong setting");
         assert!(why.to_string().contains("rate = 0 must be"), "{why}");
