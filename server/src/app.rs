@@ -33,6 +33,13 @@ pub fn run(config: Config) -> Result<ExitCode> {
 async fn serve(config: Config) -> Result<Node> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    tracing::info!(
+        name = config.name,
+        "data-dir" = %config.data_dir.display(),
+        "snapshot-count" = config.snapshot_count,
+        "snapshot-catchup-entries" = config.snapshot_catchup_entries,
+        "starting a member"
+    );
     // Taken before anything is written: a port in use is the commonest mistake.
     let listeners = listeners("--listen-client-urls", &config.listen_client_urls).await?;
     let metrics = self::listeners("--listen-metrics-urls", &config.listen_metrics_urls).await?;

@@ -180,7 +180,7 @@ impl State {
         let call = || recipes.call(context, function, payload);
         let (draft, outcome) = self.run(draft, plugin, &prefix, call);
         Progress::Ended(match outcome {
-            Ok(Outcome::Done(reply)) => self.decide(draft, user).map(|_| reply),
+            Ok(Outcome::Done(reply)) => self.decide(draft, user, Some(&plugin.name)).map(|_| reply),
             Ok(Outcome::Wait(until)) => {
                 return Progress::Parked { reads: draft.reads, until, woken: false };
             }

@@ -284,8 +284,13 @@ impl State {
     }
 
     /// Asks the policies and commits.
-    pub(crate) fn decide(&mut self, draft: Draft, caller: Option<&str>) -> Result<i64, Failure> {
-        let judged = self.judge(draft, caller)?;
+    pub(crate) fn decide(
+        &mut self,
+        draft: Draft,
+        caller: Option<&str>,
+        by: Option<&str>,
+    ) -> Result<i64, Failure> {
+        let judged = self.judge(draft, caller, by)?;
         self.commit(judged, Vec::new())
     }
 

@@ -131,15 +131,14 @@ impl State {
         let Some((prefix, handle)) = plugin.trigger.clone() else { return Ok(()) };
         let context = plugin.context(&prefix, None);
         let draft = Draft::on(&self.store);
-        let (draft, handled) =
-            self.run(draft, &plugin, &prefix, || handle(context, &next.batch));
+        let (draft, handled) = self.run(draft, &plugin, &prefix, || handle(context, &next.batch));
         handled.map_err(|why| refused(format!("the trigger failed: {why}")))?.map_err(refused)?;
         let chain = [next.chain, vec![name.to_owned()]].concat();
         if draft.has_written() && chain.len() > CASCADE_MAX {
             let chain = chain.join(" > ");
             return Err(refused(format!("triggers cascade deeper than {CASCADE_MAX}: {chain}")));
         }
-        let judged = self.judge(draft, None)?;
+        let judged = self.judge(draft, None, Some(name))?;
         self.commit(judged, chain).map(|_| ())
     }
 

@@ -14,22 +14,29 @@ use crate::range::under;
 /// follow on one another.
 pub(crate) const CASCADE_MAX: usize = 8;
 
-/// Keys that were written, and by which policy: one is not asked about its own writes.
+/// Keys that were written, and by which plugin: none is asked about what it wrote itself.
 struct Pending {
-    writer: Option<(String, Vec<u8>)>,
+    writer: Option<String>,
     keys: BTreeSet<Vec<u8>>,
 }
 
 impl State {
     /// The draft with what the policies added, or the first refusal. They are asked in the order
-    /// of their names and prefixes.
-    pub(crate) fn judge(&mut self, mut draft: Draft, caller: Option<&str>) -> Result<Draft, Failure> {
-        let mut pending = vec![Pending { writer: None, keys: draft.take_touched() }];
+    /// of their names and prefixes. `by` is the plugin whose recipe or trigger wrote the draft.
+    pub(crate) fn judge(
+        &mut self,
+        mut draft: Draft,
+        caller: Option<&str>,
+        by: Option<&str>,
+    ) -> Result<Draft, Failure> {
+        let writer = by.map(str::to_owned);
+        let mut pending = vec![Pending { writer, keys: draft.take_touched() }];
         let mut chain: Vec<String> = Vec::new();
         while pending.iter().any(|writes| !writes.keys.is_empty()) {
             if chain.len() > CASCADE_MAX {
                 let by = chain.last().cloned().unwrap_or_default();
-                let reason = format!("policies cascade deeper than {CASCADE_MAX}: {}", chain.join(" > "));
+                let reason =
+                    format!("policies cascade deeper than {CASCADE_MAX}: {}", chain.join(" > "));
                 return Err(Failure::Refused { by, reason });
             }
             let mut added = Vec::new();
@@ -38,13 +45,12 @@ impl State {
                     draft = self.ask(&plugin, at, draft, caller, &pending)?;
                     let keys = draft.take_touched();
                     if !keys.is_empty() {
-                        let writer = Some((plugin.name.clone(), plugin.policies[at].0.clone()));
-                        added.push(Pending { writer, keys });
+                        added.push(Pending { writer: Some(plugin.name.clone()), keys });
                     }
                 }
             }
             let writer = added.iter().rev().find_map(|writes| writes.writer.clone());
-            chain.extend(writer.map(|(name, _)| name));
+            chain.extend(writer);
             pending = added;
         }
         Ok(draft)
@@ -59,8 +65,8 @@ impl State {
         pending: &[Pending],
     ) -> Result<Draft, Failure> {
         let (prefix, check) = &plugin.policies[at];
-        let own = (plugin.name.clone(), prefix.clone());
-        let others = pending.iter().filter(|writes| writes.writer.as_ref() != Some(&own));
+        let own = Some(&plugin.name);
+        let others = pending.iter().filter(|writes| writes.writer.as_ref() != own);
         let keys = others.flat_map(|writes| writes.keys.iter().cloned()).collect();
         let writes = draft.writes(&keys, &under(prefix));
         if writes.is_empty() {

@@ -7,6 +7,7 @@ use crate::decide::Refusal;
 use crate::node::Failure;
 use crate::watch::Ended;
 
+#[allow(clippy::too_many_lines, reason = "a table with a row for each refusal")]
 fn refusals() -> Vec<(Refusal, Code, &'static str)> {
     use Code::*;
     use Refusal::*;

@@ -145,10 +145,7 @@ pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
         .expect("recovery does not panic")?;
     machine::check_level(recovered.state.feature_level)?;
     check_fit(parts, &wal, recovered.applied)?;
-    if wal.last().is_none() && wal.vote().is_none() && is_known_to_peers(parts).await {
-        let path = parts.data_dir.display().to_string();
-        return Err(StartError::Bootstrapped { member: parts.identity.member, path });
-    }
+    check_unknown(parts, &wal).await?;
     let Recovered { store, state, history, applied, membership } = recovered;
     let (queue, submissions) = mpsc::channel(REQUESTS_QUEUED_MAX);
     let (confirm, rounds) = Confirm::new();
@@ -200,6 +197,15 @@ pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
     // From now on peers may ask.
     assert!(door.0.set(node.clone()).is_ok(), "a node is started once");
     Ok(Built { node, submissions, rounds })
+}
+
+/// A member whose log is empty must be one that nobody has seen yet.
+async fn check_unknown(parts: &Parts, wal: &Wal) -> Result<(), StartError> {
+    if wal.last().is_none() && wal.vote().is_none() && is_known_to_peers(parts).await {
+        let path = parts.data_dir.display().to_string();
+        return Err(StartError::Bootstrapped { member: parts.identity.member, path });
+    }
+    Ok(())
 }
 
 /// Log and store must be of one history, without a gap between them.

@@ -14,8 +14,8 @@ use tonic::{Request as Grpc, Response, Status, Streaming};
 
 use super::answer::{Bounce, Delivery};
 use super::error::Failure;
-use super::reign::Reign;
 use super::hand_test::{Hand, put, put_revision};
+use super::reign::Reign;
 use super::sequencer::Resolved;
 use crate::raft::{Leadership, MemberChange, Peer, ProposeError};
 

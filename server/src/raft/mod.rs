@@ -5,6 +5,7 @@
 //! A node starts a [`Group`] and speaks to it alone.
 
 mod applier;
+mod contact;
 mod fatal;
 mod group;
 mod leadership;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use openraft::raft::AppendEntriesRequest;
+use openraft::raft::{AppendEntriesRequest, StreamAppendError, StreamAppendResult};
 use portunus_proto::portunus::peer::v1 as wire;
 use portunus_proto::portunus::peer::v1::peer_server;
 use prometheus::IntCounter;
@@ -19,6 +19,7 @@ use super::identity::{self, Check, Identity};
 use super::{receive, tuning};
 use crate::clock::Clock;
 use crate::raft::applier::Stager;
+use crate::raft::contact::Contact;
 use crate::raft::metrics;
 use crate::raft::read;
 use crate::raft::state_machine::StateMachine;
@@ -31,6 +32,7 @@ pub struct PeerServer {
     pub raft: Raft,
     pub stager: Box<dyn Stager>,
     pub clock: Clock,
+    pub contact: Contact,
     pub forwards: Forwards,
     /// How long a read index round may take.
     pub round: Duration,
@@ -111,6 +113,7 @@ impl peer_server::Peer for PeerServer {
         let mut responses = Box::pin(self.raft.stream_append(one));
         let result = responses.next().await.ok_or_else(|| stopped("raft has stopped"))?;
         let result = result.map_err(stopped)?;
+        note_contact(&self.contact, &result);
         Ok(Response::new(convert::append_result_to_wire(result)))
     }
 
@@ -120,8 +123,12 @@ impl peer_server::Peer for PeerServer {
     ) -> Result<Response<Self::AppendStream>, Status> {
         let received = metrics::RECEIVED_BYTES.with_label_values(&[&sender(&request)]);
         let requests = readable(request.into_inner(), received);
-        let responses = self.raft.stream_append(requests).map(|result| match result {
-            Ok(result) => Ok(convert::append_result_to_wire(result)),
+        let contact = self.contact.clone();
+        let responses = self.raft.stream_append(requests).map(move |result| match result {
+            Ok(result) => {
+                note_contact(&contact, &result);
+                Ok(convert::append_result_to_wire(result))
+            }
             Err(fatal) => Err(stopped(fatal)),
         });
         Ok(Response::new(Box::pin(responses)))
@@ -195,6 +202,13 @@ impl peer_server::Peer for PeerServer {
         let known = self.forwards.handler.members().ok_or_else(|| stopped("still starting"))?;
         let members = known.iter().map(|(id, peer)| convert::member_to_wire(*id, peer)).collect();
         Ok(Response::new(wire::MembersResponse { members }))
+    }
+}
+
+/// Whoever appends is the leader, unless this member's vote is for another.
+fn note_contact(contact: &Contact, result: &StreamAppendResult<TypeConfig>) {
+    if !matches!(result, Err(StreamAppendError::HigherVote(_))) {
+        contact.note();
     }
 }
 

@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 
 use bytes::Bytes;
+use futures::future::{BoxFuture, pending};
 use futures::stream::{self, Stream};
 use http::header::HeaderMap;
 use http::{Request, Response, StatusCode};
@@ -27,23 +28,26 @@ pub async fn serve(
     bytes_max: usize,
 ) -> Result<Response<Body>, Status> {
     let (parts, body) = request.into_parts();
-    let (mut answers, failed) = match method.is_client_streaming() {
+    let (answers, failed) = match method.is_client_streaming() {
         true => converse(services, method, &parts.headers, body, bytes_max).await?,
         false => {
             let text = serve::collect(body, bytes_max).await?;
             let message = json::to_wire(&method.input(), &text)?;
             let body = Body::new(Full::new(call::framed(&message)));
-            (call::open(services, method, &parts.headers, body).await?, None)
+            let answers = call::open(services, method, &parts.headers, body).await?;
+            (answers, Box::pin(pending()) as Failed)
         }
     };
-    let first = answers.next().await.transpose()?;
-    let lines = Lines { answers, failed, first, kind: method.output(), ended: false };
+    let mut lines = Lines { answers, failed, first: None, kind: method.output(), ended: false };
+    lines.first = lines.answer().await.transpose()?;
+    lines.ended = lines.first.is_none();
     let mut response = reply::json(StatusCode::OK, Bytes::new());
     *response.body_mut() = Body::new(StreamBody::new(lines.into_stream()));
     Ok(response)
 }
 
-type Failed = Option<oneshot::Receiver<Status>>;
+/// Resolves once what the client sends has become rubbish, and else never.
+type Failed = BoxFuture<'static, Status>;
 
 /// A conversation: the first message must be one; a later one that is none ends it.
 async fn converse(
@@ -76,7 +80,14 @@ async fn converse(
         }
     });
     let body = Body::new(StreamBody::new(frames));
-    Ok((call::open(services, method, headers, body).await?, Some(failed)))
+    let failed = Box::pin(async {
+        match failed.await {
+            Ok(status) => status,
+            // The client has said all it wanted.
+            Err(_) => pending().await,
+        }
+    });
+    Ok((call::open(services, method, headers, body).await?, failed))
 }
 
 /// The messages in a request's body.
@@ -115,7 +126,6 @@ impl Messages {
 /// The lines of an answer.
 struct Lines {
     answers: Answers,
-    /// Tells that what the client sends has become rubbish.
     failed: Failed,
     first: Option<Bytes>,
     kind: MessageDescriptor,
@@ -149,11 +159,9 @@ impl Lines {
     }
 
     async fn answer(&mut self) -> Option<Result<Bytes, Status>> {
-        let Some(failed) = &mut self.failed else { return self.answers.next().await };
         tokio::select! {
             biased;
-            // A sender that is gone has nothing to say: the client has said all it wants.
-            Ok(status) = failed => Some(Err(status)),
+            status = &mut self.failed => Some(Err(status)),
             answer = self.answers.next() => answer,
         }
     }
