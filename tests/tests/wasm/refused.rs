@@ -148,3 +148,25 @@ fn a_core_module_that_no_component_can_be_made_of_says_why() {
     torn.truncate(torn.len() - 3);
     assert!(matches!(refusal(&torn), CompileError::Malformed(_)));
 }
+
+#[test]
+fn what_no_instance_has_room_for_is_refused_at_deploy() {
+    let engine = engine();
+    let declared = |declarations| {
+        let component = Guest { declarations, ..Guest::default() }.policy("unreachable");
+        engine.compile(&component).expect_err("refused").to_string()
+    };
+    let table = declared("(table 20000 funcref)");
+    assert!(table.contains("table") && table.contains("20000"), "{table}");
+    let many = declared(
+        "(table 1 funcref) (table 1 funcref) (table 1 funcref) (table 1 funcref)
+        (table 1 funcref) (table 1 funcref)",
+    );
+    assert!(many.contains("table"), "{many}");
+    let text = r#"(module (memory (export "memory") 300)
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable)
+        (func (export "portunus:plugin/write-policy@0.1.0#check")
+            (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) unreachable))"#;
+    let memory = refusal(&module(&contract(), "write-policy-plugin", Some(text))).to_string();
+    assert!(memory.contains("memory"), "{memory}");
+}
