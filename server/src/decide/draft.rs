@@ -15,11 +15,6 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// A draft that records what the decision reads.
-    pub fn recording(head: &State) -> Self {
-        Self { reads: Some(ReadSet::on(head)), ..Self::default() }
-    }
-
     /// Applies the effect to the head and keeps it.
     pub fn emit(&mut self, head: &mut State, effect: Effect) {
         head.apply(&effect, &mut self.changes, &mut self.rows);
