@@ -27,6 +27,11 @@ generated!(
 pub mod portunus {
     generated!(v1 = "portunus.v1");
 
+    /// What entries, rows and members' questions hold about plugins.
+    pub mod record {
+        generated!(v1 = "portunus.record.v1");
+    }
+
     /// What members of one cluster say to each other.
     pub mod peer {
         generated!(v1 = "portunus.peer.v1");

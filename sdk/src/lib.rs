@@ -1,32 +1,55 @@
-//! Write Portunus plugins: your own logic inside the server's write path, as plain functions.
+//! Write Portunus plugins: your own logic inside the server, as plain functions.
 //!
-//! A plugin is a library crate of type `cdylib` with one function for each extension point it
-//! wants to be asked at. An attribute makes the function the plugin's export:
+//! A plugin is a library crate of type `cdylib`. An attribute makes a function what the server
+//! calls, and a plugin has as many of the three kinds as it needs:
+//!
+//! - [`write_policy`]: asked about every transaction that writes under the binding's prefix; it
+//!   allows, refuses, or adds writes to the same transaction. At most one.
+//! - [`trigger`]: told what has happened under the prefix, with an effect that happens exactly
+//!   once. At most one.
+//! - [`recipe`](macro@recipe): called by clients by its name, one transaction each call, which
+//!   may wait. Any number of them, listed in [`recipes!`].
 //!
 //! ```
 //! use portunus_sdk::prelude::*;
+//! use serde::{Deserialize, Serialize};
 //!
-//! /// Keeps values small.
-//! #[write_policy]
-//! fn small_values(cx: &Context, writes: &[Write]) -> Verdict {
-//!     let limit = cx.config("max-value-bytes").unwrap_or(1024);
-//!     match writes.iter().find(|write| write.value().is_some_and(|value| value.len() > limit)) {
-//!         Some(write) => Verdict::refuse(format!("{} has more than {limit} bytes", write.key_text())),
-//!         None => Verdict::Allow,
+//! recipes!(add);
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Add {
+//!     name: String,
+//!     by: i64,
+//! }
+//!
+//! /// Adds to a counter, which no client can then take below zero.
+//! #[recipe]
+//! fn add(cx: &Context, args: Add) -> Result<i64> {
+//!     let key = cx.key(&args.name);
+//!     let total = cx.get_json::<i64>(&key)?.unwrap_or(0) + args.by;
+//!     if total < 0 {
+//!         return refuse(format!("{} would be {total}", args.name));
 //!     }
+//!     cx.put_json(&key, &total)?;
+//!     Ok(total)
 //! }
 //! # fn main() {
-//! # let cx = portunus_sdk::testing::context("small", "app/");
-//! # let mut store = portunus_sdk::testing::Store::new();
-//! # assert_eq!(small_values(&cx, &[store.put("app/k", "v")]), Verdict::Allow);
-//! # assert!(matches!(small_values(&cx, &[store.put("app/k", vec![0; 2000])]), Verdict::Refuse(_)));
+//! # use portunus_sdk::testing::*;
+//! # let cluster = Cluster::new();
+//! # cluster.deploy(Plugin::new("counter").under("count/").recipes(RECIPES));
+//! # let client = cluster.client("alice");
+//! # let by = |by| client.call("counter", "add", &Add { name: "a".into(), by });
+//! # assert_eq!(by(2).reply::<i64>(), Ok(2));
+//! # assert_eq!(by(-3).reply::<i64>().unwrap_err().to_string(), "refused by counter: a would be -1");
 //! # }
 //! ```
 //!
-//! The function is an ordinary one: call it in `cargo test`, natively, with the fake store of
-//! [`testing`]. In the server it runs sandboxed, with bounds on time, memory, reads and results;
-//! it has no clock, no randomness and no network, and must not keep anything between two calls.
-//! A panic refuses the write, and its text and place reach the server's log.
+//! Every function gets a [`Context`] first, with the store, the caller, the configuration, time
+//! and randomness. It ends with a value or with an [`Error`], which drops what it wrote: see
+//! [`refuse`], [`wait`] and `?`. In `cargo test` the functions run natively, in the fake cluster
+//! of [`testing`]. In the server they run sandboxed, with bounds on time, memory, reads and
+//! writes, and must not keep anything between two calls. A panic refuses, and its text and place
+//! reach the plugin's log.
 
 extern crate self as portunus_sdk;
 
@@ -40,32 +63,60 @@ extern crate self as portunus_sdk;
 #[rustfmt::skip]
 mod bindings {
     pub mod host;
+    pub mod recipe;
+    pub mod trigger;
     pub mod write_policy;
 }
+mod config;
 mod context;
+mod error;
+mod host;
+mod items;
+mod lines;
 pub mod log;
-#[doc(hidden)]
-pub mod rt;
-pub mod store;
+pub mod metrics;
+mod range;
+mod recipe;
+mod rt;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+mod time;
+mod trigger;
 mod write_policy;
 
 pub use bindings::host::portunus::plugin::types::{
-    Change, Context, Delete, Item, NewValue, Put, Write,
+    Delete, DeleteEvent, Event, Item, Put, PutEvent, Write,
 };
+#[doc(hidden)]
+pub use bindings::recipe::exports::portunus::plugin::recipe::Outcome;
+pub use bindings::trigger::exports::portunus::plugin::trigger::Missed;
 pub use bindings::write_policy::exports::portunus::plugin::write_policy::Verdict;
-pub use portunus_sdk_macros::write_policy;
+pub use context::Context;
+pub use error::{Error, OrStop, Result, invalid, refuse, wait, wait_until};
+pub use portunus_sdk_macros::{recipe, trigger, write_policy};
+pub use range::Scan;
+pub use recipe::{Args, Bytes, IntoOutcome, Recipes, Reply};
+pub use time::Time;
+pub use trigger::{Batch, IntoHandled, Told};
+pub use write_policy::IntoVerdict;
 
 /// Everything a plugin usually needs.
 pub mod prelude {
-    pub use crate::{Change, Context, Delete, Item, Put, Verdict, Write, log, store, write_policy};
+    pub use crate::{
+        Batch, Bytes, Context, Delete, Error, Event, Item, OrStop, Put, Result, Time, Verdict,
+        Write, invalid, log, metrics, recipe, recipes, refuse, trigger, wait, wait_until,
+        write_policy,
+    };
 }
 
 /// What the attributes' expansions refer to. Not for use by hand.
 #[doc(hidden)]
 pub mod __rt {
-    pub use crate::bindings::{host, write_policy};
-    pub use crate::rt::init;
+    pub use crate::bindings::host::portunus::plugin::types::Context as Call;
+    pub use crate::bindings::{host, recipe, trigger, write_policy};
+    pub use crate::recipe::{Entry, Listed, Recipe, answer};
+    pub use crate::trigger::handle;
+    pub use crate::write_policy::check;
+    pub use crate::{Outcome, rt::init};
     pub use wit_bindgen;
 }

@@ -1,15 +1,13 @@
-//! Lines for the server's log, under the binding's name.
+//! Lines for the plugin's log, which `portunus plugin logs` shows.
 //!
 //! A call may log some kilobytes; more ends it. Do not log values: logs travel further than data.
 
 pub use crate::bindings::host::portunus::plugin::diag::Level;
+use crate::host::diag;
 
 /// Writes one line.
 pub fn log(level: Level, text: &str) {
-    #[cfg(target_arch = "wasm32")]
-    crate::bindings::host::portunus::plugin::diag::log(level, text);
-    #[cfg(not(target_arch = "wasm32"))]
-    crate::testing::record(level, text);
+    diag::log(level, text);
 }
 
 /// For the plugin's author only.

@@ -1,6 +1,6 @@
 //! What runs before a plugin's own code: the hook that tells the server why a panic happened.
 
-/// Installs the panic hook, once. The attributes' expansions call it first.
+/// Installs the panic hook, once. Each export calls it first.
 pub fn init() {
     #[cfg(target_arch = "wasm32")]
     {
@@ -14,5 +14,5 @@ fn report(info: &std::panic::PanicHookInfo<'_>) {
     let text = info.payload_as_str().unwrap_or("no text");
     let (file, line, column) =
         info.location().map_or(("unknown", 0, 0), |at| (at.file(), at.line(), at.column()));
-    crate::bindings::host::portunus::plugin::diag::panic(text, file, line, column);
+    crate::host::diag::panic(text, file, line, column);
 }

@@ -33,11 +33,12 @@ async fn serve(config: Config) -> Result<Node> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     // Taken before anything is written: a port in use is the commonest mistake.
-    let listeners = client_listeners(&config).await?;
+    let listeners = listeners("--listen-client-urls", &config.listen_client_urls).await?;
+    let metrics = self::listeners("--listen-metrics-urls", &config.listen_metrics_urls).await?;
     let node = node::start(parts(&config)?).await?;
-    let server = api::Server::new(&node, api::Options::default())?;
+    let server = api::Server::new(&node, api_options(&config))?;
     let (close, closed) = tokio::sync::oneshot::channel::<()>();
-    let mut serving = tokio::spawn(server.serve(listeners, async move {
+    let mut serving = tokio::spawn(server.serve(listeners, metrics, async move {
         // Closed by being sent to or dropped.
         drop(closed.await);
     }));
@@ -77,14 +78,22 @@ fn announce(config: &Config) {
     println!("ready to serve client requests");
 }
 
-async fn client_listeners(config: &Config) -> Result<Vec<api::Listener>> {
+async fn listeners(flag: &str, urls: &[config::Url]) -> Result<Vec<api::Listener>> {
     let mut listeners = Vec::new();
-    for url in &config.listen_client_urls {
+    for url in urls {
         let address = url.as_str().parse::<api::Address>()?;
         let listener = api::Listener::bind(&address).await;
-        listeners.push(listener.with_context(|| cannot_listen("--listen-client-urls", url))?);
+        listeners.push(listener.with_context(|| cannot_listen(flag, url))?);
     }
     Ok(listeners)
+}
+
+fn api_options(config: &Config) -> api::Options {
+    api::Options {
+        extensive_metrics: config.extensive_metrics,
+        cors: api::Cors::new(config.cors.clone()),
+        ..api::Options::default()
+    }
 }
 
 fn cannot_listen(flag: &str, url: &config::Url) -> String {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Time since some fixed moment before the process began to serve; never goes back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,14 +33,14 @@ pub struct Clock(Source);
 
 #[derive(Clone, Debug)]
 enum Source {
-    System(Instant),
+    System { start: Instant, latest_ms: Arc<AtomicU64> },
     Manual(Arc<AtomicU64>),
 }
 
 impl Clock {
     #[allow(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
     pub fn system() -> Self {
-        Self(Source::System(Instant::now()))
+        Self(Source::System { start: Instant::now(), latest_ms: Arc::default() })
     }
 
     /// A clock at zero that moves only by [`Clock::advance`].
@@ -51,8 +51,22 @@ impl Clock {
     #[allow(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
     pub fn now(&self) -> Tick {
         match &self.0 {
-            Source::System(start) => Tick(start.elapsed()),
+            Source::System { start, .. } => Tick(start.elapsed()),
             Source::Manual(nanos) => Tick(Duration::from_nanos(nanos.load(Ordering::SeqCst))),
+        }
+    }
+
+    /// Milliseconds since 1970 in UTC. A system clock that is set back stands still here until it
+    /// has caught up. A manual clock began in 1970.
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
+    pub fn unix_ms(&self) -> u64 {
+        match &self.0 {
+            Source::System { latest_ms, .. } => {
+                let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+                let now = now.map_or(0, |now| now.as_millis() as u64);
+                latest_ms.fetch_max(now, Ordering::Relaxed).max(now)
+            }
+            Source::Manual(nanos) => nanos.load(Ordering::SeqCst) / 1_000_000,
         }
     }
 

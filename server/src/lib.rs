@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod fatal;
 pub mod limits;
+pub mod metrics;
 pub mod types;
 
 pub mod effect;

@@ -44,11 +44,34 @@ pub const WATCH_PROGRESS_INTERVAL: Duration = Duration::from_secs(600);
 
 /// A wasm component's size: it travels in one log entry.
 pub const COMPONENT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The components of one deploy together: they travel in one log entry too, and raft's messages
+/// carry several times that.
+pub const DEPLOY_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// A plugin's name, which stands in metrics, log lines and refusals.
+pub const PLUGIN_NAME_BYTES_MAX: usize = 64;
+/// Bindings of all plugins together: each has a queue, metrics and, when it is used, an instance.
+pub const BINDINGS_MAX: usize = 10_000;
+/// A binding's configuration: it is handed to the guest with every call.
+pub const PLUGIN_CONFIG_BYTES_MAX: usize = 64 * 1024;
+/// Ranges that one binding may be granted, for reading and for writing: each read is held against
+/// all of them.
+pub const PLUGIN_GRANTS_MAX: usize = 64;
+/// Earlier generations of a plugin that a rollback can reach.
+pub const PLUGIN_GENERATIONS_KEPT: usize = 5;
 /// Linear memory of one plugin instance.
 pub const PLUGIN_MEMORY_BYTES: usize = 16 * 1024 * 1024;
 /// Time one plugin call may take.
 pub const PLUGIN_CALL_TIME: Duration = Duration::from_millis(50);
 
+/// Rounds in which plugins may answer each other's writes, within one transaction and from one to
+/// the next.
+pub const CASCADE_DEPTH_MAX: u8 = 8;
+/// Calls that wait for one binding's plugin; beyond it `too many requests`. Several seconds' worth
+/// of a plugin that takes a millisecond.
+pub const LANE_QUEUED_MAX: usize = 4096;
+/// Decisions that wait for something to change; beyond it `too many requests`. Each holds its
+/// request and its read set, some kilobytes.
+pub const PARKED_MAX: usize = 65_536;
 /// Free space below which writes are refused: room for raft's own records, one segment and a
 /// checkpoint, so that the node itself never meets a full disk.
 pub const DISK_RESERVE_BYTES: u64 = 192 * 1024 * 1024;

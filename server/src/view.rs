@@ -1,7 +1,7 @@
 //! What a decision looked at. One record does two jobs: the decision still stands while nothing in
 //! it has changed, and a decision that waits is tried again when something in it does.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use bytes::Bytes;
 
@@ -29,13 +29,13 @@ impl ReadSet {
         Self { seen: state.revision, bindings_revision: state.bindings_revision, ..Self::default() }
     }
 
-    /// Notes that `key` was read and `item` found there. A key that the decision itself has
-    /// written is noted as a range, which is checked as of the decision's beginning.
-    pub fn note_key(&mut self, key: &Bytes, item: Option<&Item>, written: bool) {
-        if written {
-            return self.note_range(&KeyRange::single(key.clone()));
+    /// Notes that `key` was read and `item` found there. The first note of a key counts: whoever
+    /// writes a key notes first what was there, so what it reads later is its own.
+    pub fn note_key(&mut self, key: &Bytes, item: Option<&Item>) {
+        if self.keys.contains_key(key) || self.ranges.iter().any(|range| range.contains(key)) {
+            return;
         }
-        self.keys.entry(key.clone()).or_insert_with(|| item.map(Item::modified));
+        self.keys.insert(key.clone(), item.map(Item::modified));
     }
 
     pub fn note_range(&mut self, range: &KeyRange) {
@@ -54,54 +54,91 @@ impl ReadSet {
         self.attached.entry(id).or_insert(count);
     }
 
-    /// Takes in what a part of the same decision read, begun on the same state.
-    pub fn merge(&mut self, other: ReadSet) {
-        self.seen = self.seen.min(other.seen);
-        for (key, seen) in other.keys {
-            self.keys.entry(key).or_insert(seen);
-        }
-        other.ranges.iter().for_each(|range| self.note_range(range));
-        for (id, exists) in other.leases {
-            self.leases.entry(id).or_insert(exists);
-        }
-        for (id, count) in other.attached {
-            self.attached.entry(id).or_insert(count);
-        }
-    }
-
     /// Nothing was read.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty() && self.ranges.is_empty() && self.leases.is_empty()
     }
 
+    /// The state's revision when the decision began, or its chain did.
+    pub fn seen(&self) -> i64 {
+        self.seen
+    }
+
+    /// For a decision that follows others in a chain begun at revision `base`.
+    pub fn begun_at(mut self, base: i64) -> Self {
+        self.seen = base;
+        self
+    }
+
     /// True when a decision on `head` would read the same again. `recent` holds the last changes
-    /// that led to `head`; where it does not reach back far enough the answer is no.
-    pub fn still_valid(&self, head: &State, recent: &Recent) -> bool {
+    /// that led to `head`; where it does not reach back far enough the answer is no. `own` are the
+    /// revisions since [`ReadSet::seen`] whose writes the decision has seen, see [`Chain`].
+    pub fn still_valid(&self, head: &State, recent: &Recent, own: &HashSet<i64>) -> bool {
+        self.conditions_still_valid(head)
+            && self.keys.iter().all(|(key, seen)| head.get(key).map(Item::modified) == *seen)
+            && self.ranges_still_valid(head, recent, own)
+    }
+
+    /// The part of it that can change without a revision: bindings and leases.
+    pub fn conditions_still_valid(&self, head: &State) -> bool {
         self.bindings_revision == head.bindings_revision
             && self.leases.iter().all(|(id, exists)| head.lease(*id).is_some() == *exists)
             && self.attached.iter().all(|(id, n)| head.leases().attached_count(*id) == *n)
-            && self.keys.iter().all(|(key, seen)| head.get(key).map(Item::modified) == *seen)
-            && self.ranges_still_valid(head, recent)
     }
 
-    fn ranges_still_valid(&self, head: &State, recent: &Recent) -> bool {
+    fn ranges_still_valid(&self, head: &State, recent: &Recent, own: &HashSet<i64>) -> bool {
         if self.ranges.is_empty() || head.revision == self.seen {
             return true;
         }
         let Some(mut since) = recent.since(self.seen) else { return false };
-        since.all(|key| !self.ranges.iter().any(|range| range.contains(key)))
-    }
-
-    /// True when the change is of something that was read: a waiting decision is due.
-    pub fn is_touched_by(&self, change: &Change) -> bool {
-        let key = change.key();
-        self.keys.contains_key(key) || self.ranges.iter().any(|range| range.contains(key))
+        let read = |key: &[u8]| self.ranges.iter().any(|range| range.contains(key));
+        since.all(|(at, key)| own.contains(&at) || !read(key))
     }
 
     /// The keys and ranges that were read, for whoever must index waiting decisions by them.
     pub fn covers(&self) -> impl Iterator<Item = KeyRange> {
         let keys = self.keys.keys().cloned().map(KeyRange::single);
         keys.chain(self.ranges.iter().cloned())
+    }
+
+    pub fn keys(&self) -> impl Iterator<Item = &Bytes> {
+        self.keys.keys()
+    }
+
+    pub fn ranges(&self) -> &[KeyRange] {
+        &self.ranges
+    }
+
+    /// The leases whose existence or whose keys were read.
+    pub fn leases(&self) -> impl Iterator<Item = LeaseId> {
+        self.leases.keys().chain(self.attached.keys()).copied()
+    }
+}
+
+/// The keys that the earlier decisions of a chain wrote on a head that is not sequenced yet, each
+/// with the revision foreseen for its last write. A later decision rests on those it read: it
+/// stands only if they came out at exactly these revisions.
+#[derive(Debug, Default)]
+pub struct Chain(BTreeMap<Bytes, i64>);
+
+impl Chain {
+    pub fn wrote(&mut self, key: Bytes, foreseen: i64) {
+        self.0.insert(key, foreseen);
+    }
+
+    /// The revisions that a decision with these reads rests on.
+    pub fn under(&self, reads: &ReadSet) -> Vec<i64> {
+        if self.0.is_empty() {
+            return Vec::new();
+        }
+        let keys = reads.keys.keys().filter_map(|key| self.0.get(key));
+        let ranges = reads.ranges.iter().flat_map(|range| {
+            self.0.range(range.start.clone()..).take_while(|(key, _)| range.contains(key))
+        });
+        let mut revisions: Vec<i64> = keys.chain(ranges.map(|(_, at)| at)).copied().collect();
+        revisions.sort_unstable();
+        revisions.dedup();
+        revisions
     }
 }
 
@@ -137,11 +174,11 @@ impl Recent {
         self.changes.push_back((change.at.main, change.key().into()));
     }
 
-    /// The keys changed above `revision`, newest first; `None` when some may be missing.
-    fn since(&self, revision: i64) -> Option<impl Iterator<Item = &[u8]>> {
+    /// The keys changed above `revision` and where, newest first; `None` when some may be missing.
+    fn since(&self, revision: i64) -> Option<impl Iterator<Item = (i64, &[u8])>> {
         (revision >= self.complete_above).then(|| {
             let newer = move |change: &&(i64, Box<[u8]>)| change.0 > revision;
-            self.changes.iter().rev().take_while(newer).map(|(_, key)| &key[..])
+            self.changes.iter().rev().take_while(newer).map(|(at, key)| (*at, &key[..]))
         })
     }
 }

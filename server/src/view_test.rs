@@ -1,10 +1,12 @@
 //! When a read set still stands, and what touches it.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 
-use super::{RECENT_CHANGES, ReadSet, Recent};
-use crate::effect::{Binding, Effect};
-use crate::machine::{Change, State, What};
+use super::{Chain, RECENT_CHANGES, ReadSet, Recent};
+use crate::effect::{Effect, PluginRecord};
+use crate::machine::State;
 use crate::types::{Item, KeyRange, LeaseId, Revision};
 
 struct Store {
@@ -39,12 +41,12 @@ impl Store {
     }
 
     fn stands(&self, reads: &ReadSet) -> bool {
-        reads.still_valid(&self.state, &self.recent)
+        reads.still_valid(&self.state, &self.recent, &HashSet::new())
     }
 }
 
 fn note_key(key: &'static str) -> impl FnOnce(&mut ReadSet, &State) {
-    move |reads, state| reads.note_key(&Bytes::from(key), state.get(key.as_bytes()), false)
+    move |reads, state| reads.note_key(&Bytes::from(key), state.get(key.as_bytes()))
 }
 
 #[test]
@@ -99,28 +101,44 @@ fn leases_and_bindings_belong_to_it() {
     assert!(!store.stands(&without));
     let with = store.read(|reads, _| reads.note_lease(id, true));
     assert!(store.stands(&with));
-    let binding = Binding {
-        name: "n".into(),
-        digest: Bytes::new(),
-        prefix: Bytes::new(),
-        config: Bytes::new(),
-        on_failure: Default::default(),
-    };
-    store.apply(&Effect::Bind(binding));
+    store.apply(&Effect::PluginPut(PluginRecord::default()));
     assert!(!store.stands(&with), "decided under other bindings");
 }
 
 #[test]
-fn a_change_touches_what_was_read_and_nothing_else() {
-    let store = Store::new();
+fn a_range_stands_over_writes_that_the_decision_has_seen() {
+    let mut store = Store::new();
+    let range = KeyRange::prefix("a");
+    let reads = store.read(|reads, _| reads.note_range(&range));
+    store.put("ab");
+    let seen = HashSet::from([store.state.revision]);
+    assert!(!store.stands(&reads));
+    assert!(reads.still_valid(&store.state, &store.recent, &seen));
+    store.put("ac");
+    assert!(!reads.still_valid(&store.state, &store.recent, &seen), "and one it has not");
+}
+
+#[test]
+fn a_key_that_was_noted_counts_as_it_was_first_seen() {
+    let mut store = Store::new();
     let mut reads = store.read(note_key("a"));
-    reads.note_range(&KeyRange::prefix("x/"));
-    let change = |key: &'static str| Change {
-        at: Revision::new(9, 0),
-        what: What::Delete { key: key.into() },
-        prev: None,
-    };
-    assert!(reads.is_touched_by(&change("a")) && reads.is_touched_by(&change("x/1")));
-    assert!(!reads.is_touched_by(&change("aa")) && !reads.is_touched_by(&change("x")));
-    assert_eq!(reads.covers().count(), 2);
+    let own = Item::new(b"a", b"", 9, Revision::new(9, 0), 1, LeaseId::NONE);
+    reads.note_key(&"a".into(), Some(&own));
+    assert!(store.stands(&reads), "what the decision writes itself is not what it read");
+    store.put("a");
+    assert!(!store.stands(&reads));
+}
+
+#[test]
+fn a_decision_rests_on_the_last_writes_of_what_it_read() {
+    let store = Store::new();
+    let mut chain = Chain::default();
+    for (key, at) in [("k", 5), ("r/1", 6), ("k", 7), ("s", 8)] {
+        chain.wrote(key.into(), at);
+    }
+    let reads = |note: &dyn Fn(&mut ReadSet)| store.read(|reads, _| note(reads));
+    assert_eq!(chain.under(&reads(&|reads| reads.note_key(&"k".into(), None))), [7]);
+    assert_eq!(chain.under(&reads(&|reads| reads.note_range(&KeyRange::prefix("r/")))), [6]);
+    assert_eq!(chain.under(&reads(&|reads| reads.note_range(&KeyRange::all()))), [6, 7, 8]);
+    assert_eq!(chain.under(&reads(&|reads| reads.note_key(&"x".into(), None))), [0i64; 0]);
 }

@@ -3,40 +3,54 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Error, FnArg, ItemFn, Result, Signature};
+use syn::{FnArg, Result, Type};
+
+use crate::signature::Shape;
+
+pub(crate) const WRITE_POLICY: Shape = Shape {
+    attribute: "write_policy",
+    text: "fn policy(cx: &Context, writes: &[Write]) -> Verdict",
+    parameters: &[2],
+};
+
+pub(crate) const TRIGGER: Shape = Shape {
+    attribute: "trigger",
+    text: "fn trigger(cx: &Context, events: &[Event]) -> Result",
+    parameters: &[2],
+};
+
+pub(crate) const RECIPE: Shape = Shape {
+    attribute: "recipe",
+    text: "fn recipe(cx: &Context, args: Args) -> Result<Reply>",
+    parameters: &[1, 2],
+};
 
 pub(crate) fn write_policy(arguments: &TokenStream, function: TokenStream) -> Result<TokenStream> {
-    let shape = "fn policy(cx: &Context, writes: &[Write]) -> Verdict";
-    let function = plain_function("write_policy", shape, 2, arguments, function)?;
+    let function = WRITE_POLICY.parse(arguments, function)?;
     let name = &function.sig.ident;
     // The call carries the function's place, so that a mismatch of types points there.
-    let call = quote_spanned!(function.sig.span()=> #name(&context, &writes));
+    let call = quote_spanned! { function.sig.span()=>
+        ::portunus_sdk::__rt::check(#name, call, &writes)
+    };
     Ok(quote! {
         #function
 
         const _: () = {
+            #[allow(dead_code)]
             struct Plugin;
 
             impl ::portunus_sdk::__rt::write_policy::exports::portunus::plugin::write_policy::Guest
                 for Plugin
             {
                 fn check(
-                    context: ::portunus_sdk::Context,
+                    call: ::portunus_sdk::__rt::Call,
                     writes: ::std::vec::Vec<::portunus_sdk::Write>,
                 ) -> ::portunus_sdk::Verdict {
-                    ::portunus_sdk::__rt::init();
-                    ::core::convert::Into::into(#call)
+                    #call
                 }
             }
 
-            // Native linkers do not take the export's name; there the function is only in use.
-            #[cfg(not(target_arch = "wasm32"))]
-            const _: fn(
-                ::portunus_sdk::Context,
-                ::std::vec::Vec<::portunus_sdk::Write>,
-            ) -> ::portunus_sdk::Verdict =
-                <Plugin as ::portunus_sdk::__rt::write_policy::exports::portunus::plugin::write_policy::Guest>::check;
-
+            // Native linkers do not take the export's name.
             #[cfg(target_arch = "wasm32")]
             ::portunus_sdk::__rt::write_policy::export_write_policy!(
                 Plugin with_types_in ::portunus_sdk::__rt::write_policy
@@ -45,73 +59,133 @@ pub(crate) fn write_policy(arguments: &TokenStream, function: TokenStream) -> Re
     })
 }
 
-/// Parses a function that an extension point can call, or says what it should look like.
-fn plain_function(
-    attribute: &str,
-    shape: &str,
-    parameters: usize,
-    arguments: &TokenStream,
-    function: TokenStream,
-) -> Result<ItemFn> {
-    let wrong = |at: proc_macro2::Span, why: &str| {
-        Error::new(at, format!("#[{attribute}] {why}; write `{shape}`"))
+pub(crate) fn trigger(arguments: &TokenStream, function: TokenStream) -> Result<TokenStream> {
+    let function = TRIGGER.parse(arguments, function)?;
+    let name = &function.sig.ident;
+    let call = quote_spanned! { function.sig.span()=>
+        ::portunus_sdk::__rt::handle(#name, call, &::portunus_sdk::Batch::of(missed, events))
     };
-    if !arguments.is_empty() {
-        return Err(wrong(arguments.span(), "takes no arguments"));
-    }
-    let function: ItemFn =
-        syn::parse2(function).map_err(|error| wrong(error.span(), "belongs on a function"))?;
-    let Signature { asyncness, generics, inputs, variadic, .. } = &function.sig;
-    if let Some(asyncness) = asyncness {
-        return Err(wrong(asyncness.span(), "does not go with an async function"));
-    }
-    if !generics.params.is_empty() {
-        return Err(wrong(generics.span(), "does not go with a generic function"));
-    }
-    if let Some(FnArg::Receiver(receiver)) = inputs.first() {
-        return Err(wrong(receiver.span(), "does not go with a method"));
-    }
-    if inputs.len() != parameters || variadic.is_some() {
-        let at = function.sig.ident.span();
-        return Err(wrong(at, &format!("needs a function with {parameters} parameters")));
-    }
-    Ok(function)
+    Ok(quote! {
+        #function
+
+        const _: () = {
+            #[allow(dead_code)]
+            struct Plugin;
+
+            impl ::portunus_sdk::__rt::trigger::exports::portunus::plugin::trigger::Guest for Plugin {
+                fn handle(
+                    call: ::portunus_sdk::__rt::Call,
+                    missed: ::core::option::Option<::portunus_sdk::Missed>,
+                    events: ::std::vec::Vec<::portunus_sdk::Event>,
+                ) -> ::core::result::Result<(), ::std::string::String> {
+                    #call
+                }
+            }
+
+            #[cfg(target_arch = "wasm32")]
+            ::portunus_sdk::__rt::trigger::export_trigger!(
+                Plugin with_types_in ::portunus_sdk::__rt::trigger
+            );
+        };
+    })
+}
+
+/// A recipe becomes a type of the function's name, beside the function: that is what `recipes!`
+/// lists, and that it does is checked here, so no recipe can be forgotten.
+pub(crate) fn recipe(arguments: &TokenStream, function: TokenStream) -> Result<TokenStream> {
+    let function = RECIPE.parse(arguments, function)?;
+    let (name, visibility) = (&function.sig.ident, &function.vis);
+    let text = name.to_string();
+    let text = text.strip_prefix("r#").unwrap_or(&text);
+    let span = function.sig.span();
+    let call = match function.sig.inputs.iter().nth(1) {
+        None => quote_spanned! { span=>
+            ::portunus_sdk::__rt::answer(payload, |(): ()| #name(cx))
+        },
+        Some(FnArg::Typed(args)) if matches!(*args.ty, Type::Reference(_)) => {
+            return Err(RECIPE.wrong(args.ty.span(), "gives the arguments by value"));
+        }
+        Some(_) => quote_spanned! { span=>
+            ::portunus_sdk::__rt::answer(payload, |args| #name(cx, args))
+        },
+    };
+    let listed = quote_spanned! { name.span()=> listed::<#name>() };
+    Ok(quote! {
+        #function
+
+        #[doc(hidden)]
+        #[allow(non_camel_case_types, dead_code)]
+        #visibility struct #name {}
+
+        impl ::portunus_sdk::__rt::Recipe for #name {
+            const NAME: &'static str = #text;
+
+            fn call(cx: &::portunus_sdk::Context, payload: &[u8]) -> ::portunus_sdk::__rt::Outcome {
+                #call
+            }
+        }
+
+        const _: fn() = || {
+            fn listed<T: ::portunus_sdk::__rt::Listed>() {}
+            #listed
+        };
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use proc_macro2::TokenStream;
     use quote::quote;
+    use syn::Result;
 
-    use super::write_policy;
+    use super::{recipe, trigger, write_policy};
 
-    fn refusal(arguments: TokenStream, function: TokenStream) -> String {
-        write_policy(&arguments, function).expect_err("refused").to_string()
+    type Expand = fn(&TokenStream, TokenStream) -> Result<TokenStream>;
+
+    const ALL: [(Expand, &str); 3] = [
+        (write_policy, "write `fn policy(cx: &Context, writes: &[Write]) -> Verdict`"),
+        (trigger, "write `fn trigger(cx: &Context, events: &[Event]) -> Result`"),
+        (recipe, "write `fn recipe(cx: &Context, args: Args) -> Result<Reply>`"),
+    ];
+
+    fn refusal(expand: Expand, arguments: TokenStream, function: TokenStream) -> String {
+        expand(&arguments, function).expect_err("refused").to_string()
     }
 
     #[test]
-    fn the_function_stays_and_becomes_the_export() {
-        let function = quote! { fn policy(cx: &Context, writes: &[Write]) -> Verdict { todo } };
-        let expanded = write_policy(&TokenStream::new(), function.clone()).expect("accepted");
-        let text = expanded.to_string();
-        assert!(text.starts_with(&function.to_string()), "{text}");
-        assert!(text.contains("policy (& context , & writes)"), "{text}");
-        syn::parse2::<syn::File>(expanded).expect("the expansion is items");
+    fn the_function_stays_as_it_is() {
+        for (expand, _) in ALL {
+            let function = quote! { fn f(cx: &Context, second: Second) -> Answer { body } };
+            let expanded = expand(&TokenStream::new(), function.clone()).expect("accepted");
+            assert!(expanded.to_string().starts_with(&function.to_string()), "{expanded}");
+            syn::parse2::<syn::File>(expanded).expect("the expansion is items");
+        }
     }
 
     #[test]
     fn what_cannot_be_called_is_refused_with_the_right_shape() {
         let none = TokenStream::new;
-        for (arguments, function, why) in [
-            (quote!(prefix), quote! { fn f(a: A, b: B) {} }, "takes no arguments"),
-            (none(), quote! { struct S; }, "belongs on a function"),
-            (none(), quote! { async fn f(a: A, b: B) {} }, "async"),
-            (none(), quote! { fn f<T>(a: A, b: B) {} }, "generic"),
-            (none(), quote! { fn f(&self, b: B) {} }, "method"),
-            (none(), quote! { fn f(a: A) {} }, "2 parameters"),
-        ] {
-            let text = refusal(arguments, function);
-            assert!(text.contains(why) && text.contains("write `fn policy(cx: &Context"), "{text}");
+        for (expand, shape) in ALL {
+            for (arguments, function, why) in [
+                (quote!(prefix), quote! { fn f(a: &A, b: B) {} }, "takes no arguments"),
+                (none(), quote! { struct S; }, "belongs on a function"),
+                (none(), quote! { async fn f(a: &A, b: B) {} }, "async"),
+                (none(), quote! { fn f<T>(a: &A, b: B) {} }, "generic"),
+                (none(), quote! { fn f(&self, b: B) {} }, "method"),
+                (none(), quote! { fn f() {} }, "2 parameters"),
+                (none(), quote! { fn f(a: &A, b: B, c: C) {} }, "2 parameters"),
+                (none(), quote! { fn f(a: A, b: B) {} }, "context first, by reference"),
+            ] {
+                let text = refusal(expand, arguments, function);
+                assert!(text.contains(why) && text.ends_with(shape), "{text}");
+            }
         }
+    }
+
+    #[test]
+    fn a_recipe_may_go_without_arguments_but_not_borrow_them() {
+        recipe(&TokenStream::new(), quote! { fn f(cx: &Context) -> Result<()> {} }).expect("fine");
+        let text = refusal(recipe, TokenStream::new(), quote! { fn f(cx: &Context, a: &A) {} });
+        assert!(text.contains("arguments by value"), "{text}");
     }
 }

@@ -1,7 +1,8 @@
-//! The attributes of `portunus-sdk`: each turns a plain function into the export of one
-//! extension point. The function itself stays as it is, callable from tests.
+//! The attributes of `portunus-sdk`: each turns a plain function into something that the server
+//! calls. The function itself stays as it is.
 
 mod expand;
+mod signature;
 
 use proc_macro::TokenStream;
 
@@ -13,12 +14,49 @@ use proc_macro::TokenStream;
 /// ```
 ///
 /// It is asked about every transaction that writes under the binding's prefix, with those of the
-/// transaction's writes that are under it, in order. It returns a `Verdict`, or
-/// `Result<(), E>` or `Result<Verdict, E>` with an `E` that can be displayed, whose text then is
-/// the reason of a refusal. A plugin has at most one write policy.
+/// transaction's writes that are under it, in order. It returns a `Verdict`, or `Result` or
+/// `Result<Verdict>`, whose error refuses. What it writes through its context becomes part of the
+/// transaction when it allows. A plugin has at most one write policy.
 #[proc_macro_attribute]
 pub fn write_policy(arguments: TokenStream, function: TokenStream) -> TokenStream {
-    expand::write_policy(&arguments.into(), function.into())
-        .unwrap_or_else(|error| error.to_compile_error())
-        .into()
+    finish(expand::write_policy(&arguments.into(), function.into()))
+}
+
+/// Makes a function the plugin's trigger.
+///
+/// ```text
+/// #[trigger]
+/// fn trigger(cx: &Context, events: &[Event]) -> Result { .. }
+/// ```
+///
+/// It is told what has happened under the binding's prefix: whole revisions, in order, several at
+/// a time. What it writes through its context commits together with the note that these events
+/// are done, so it happens exactly once. After an error the same events are told again later. To
+/// be told of revisions that were compacted away first, take `batch: &Batch`; a function that
+/// takes events alone fails when some were lost. A plugin has at most one trigger.
+#[proc_macro_attribute]
+pub fn trigger(arguments: TokenStream, function: TokenStream) -> TokenStream {
+    finish(expand::trigger(&arguments.into(), function.into()))
+}
+
+/// Makes a function one that clients can call, by its name.
+///
+/// ```text
+/// recipes!(add);
+///
+/// #[recipe]
+/// fn add(cx: &Context, args: Add) -> Result<Total> { .. }
+/// ```
+///
+/// Arguments and reply are JSON of any type that serde knows, or `Bytes`; a recipe without
+/// arguments has the context only. A payload that does not parse is answered as invalid before
+/// the function runs. `wait()` and `wait_until(time)` park the call. The plugin's `recipes!` has
+/// to name the function.
+#[proc_macro_attribute]
+pub fn recipe(arguments: TokenStream, function: TokenStream) -> TokenStream {
+    finish(expand::recipe(&arguments.into(), function.into()))
+}
+
+fn finish(expanded: syn::Result<proc_macro2::TokenStream>) -> TokenStream {
+    expanded.unwrap_or_else(|error| error.to_compile_error()).into()
 }

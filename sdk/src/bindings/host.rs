@@ -48,7 +48,7 @@ pub mod portunus {
                 pub key: _rt::Vec<u8>,
                 pub value: _rt::Vec<u8>,
                 pub lease: i64,
-                /// What the key holds now; none when the put creates it.
+                /// What the key held before the transaction; none when the put creates it.
                 pub previous: ::core::option::Option<Item>,
             }
             impl ::core::fmt::Debug for Put {
@@ -100,42 +100,60 @@ pub mod portunus {
                     }
                 }
             }
-            /// A put that a plugin asks for.
+            /// A put that has happened.
             #[derive(Clone, PartialEq)]
-            pub struct NewValue {
-                pub key: _rt::Vec<u8>,
-                pub value: _rt::Vec<u8>,
-                /// 0 for none.
-                pub lease: i64,
+            pub struct PutEvent {
+                pub item: Item,
+                /// What the key held before; none when the put created it.
+                pub previous: ::core::option::Option<Item>,
             }
-            impl ::core::fmt::Debug for NewValue {
+            impl ::core::fmt::Debug for PutEvent {
                 fn fmt(
                     &self,
                     f: &mut ::core::fmt::Formatter<'_>,
                 ) -> ::core::fmt::Result {
-                    f.debug_struct("NewValue")
-                        .field("key", &self.key)
-                        .field("value", &self.value)
-                        .field("lease", &self.lease)
+                    f.debug_struct("PutEvent")
+                        .field("item", &self.item)
+                        .field("previous", &self.previous)
                         .finish()
                 }
             }
-            /// A write that a plugin asks for, in the same transaction.
+            /// A delete that has happened, by a client, a plugin or the end of a lease.
             #[derive(Clone, PartialEq)]
-            pub enum Change {
-                Put(NewValue),
-                /// Deletes the key; no effect when it does not exist.
-                Delete(_rt::Vec<u8>),
+            pub struct DeleteEvent {
+                pub key: _rt::Vec<u8>,
+                /// The revision of the delete.
+                pub mod_revision: i64,
+                /// What the key held before; none when that revision is compacted away.
+                pub previous: ::core::option::Option<Item>,
             }
-            impl ::core::fmt::Debug for Change {
+            impl ::core::fmt::Debug for DeleteEvent {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("DeleteEvent")
+                        .field("key", &self.key)
+                        .field("mod-revision", &self.mod_revision)
+                        .field("previous", &self.previous)
+                        .finish()
+                }
+            }
+            /// One change of a committed revision.
+            #[derive(Clone, PartialEq)]
+            pub enum Event {
+                Put(PutEvent),
+                Delete(DeleteEvent),
+            }
+            impl ::core::fmt::Debug for Event {
                 fn fmt(
                     &self,
                     f: &mut ::core::fmt::Formatter<'_>,
                 ) -> ::core::fmt::Result {
                     match self {
-                        Change::Put(e) => f.debug_tuple("Change::Put").field(e).finish(),
-                        Change::Delete(e) => {
-                            f.debug_tuple("Change::Delete").field(e).finish()
+                        Event::Put(e) => f.debug_tuple("Event::Put").field(e).finish(),
+                        Event::Delete(e) => {
+                            f.debug_tuple("Event::Delete").field(e).finish()
                         }
                     }
                 }
@@ -143,11 +161,11 @@ pub mod portunus {
             /// Under which binding the plugin is called, and for whom.
             #[derive(Clone, PartialEq)]
             pub struct Context {
-                /// The binding's name.
+                /// The name that the plugin is deployed under.
                 pub binding: _rt::String,
-                /// The binding's prefix; every write the plugin is asked about has a key under it.
+                /// The binding's prefix; every write and event that the plugin is told has a key under it.
                 pub prefix: _rt::Vec<u8>,
-                /// The authenticated user; none while authentication is off.
+                /// The authenticated user; none while authentication is off, and in a trigger.
                 pub caller: ::core::option::Option<_rt::String>,
                 /// The binding's configuration, byte for byte as it was given.
                 pub configuration: _rt::Vec<u8>,
@@ -166,9 +184,16 @@ pub mod portunus {
                 }
             }
         }
-        /// Reads of the state that the decision is made on. What is read joins the decision's read set:
-        /// if it changes before the decision is final, the plugin is asked again.
-        /// Reads outside the binding's grants, or more of them than it may do, end the call.
+        /// The state that the decision is made on, and the plugin's own writes on top of it.
+        ///
+        /// What is read joins the decision's read set: if it changes before the decision is final, the
+        /// plugin is called again. What is written happens when the call ends well, in one transaction
+        /// with the decision, and not at all when it ends otherwise. The plugin sees its own writes at
+        /// once, and a write policy sees the ones of the transaction that it is asked about.
+        /// An item that this transaction writes has the transaction's revision as far as it is known,
+        /// which may differ from the one that it gets in the end.
+        ///
+        /// A read or a write outside the binding's grants, or more of them than it may do, ends the call.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod store {
             #[used]
@@ -434,8 +459,191 @@ pub mod portunus {
                     ret as u64
                 }
             }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Writes the key, on `lease` unless that is 0. A lease that does not exist ends the call.
+            #[allow(async_fn_in_trait)]
+            pub fn put(key: &[u8], value: &[u8], lease: i64) -> () {
+                unsafe {
+                    let vec0 = key;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let vec1 = value;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "portunus:plugin/store@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "put"]
+                        fn wit_import2(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: i64,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import2(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: i64,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import2(
+                        ptr0.cast_mut(),
+                        len0,
+                        ptr1.cast_mut(),
+                        len1,
+                        _rt::as_i64(&lease),
+                    );
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Deletes the key. False when it did not exist, which changes nothing.
+            #[allow(async_fn_in_trait)]
+            pub fn delete(key: &[u8]) -> bool {
+                unsafe {
+                    let vec0 = key;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "portunus:plugin/store@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "delete"]
+                        fn wit_import1(_: *mut u8, _: usize) -> i32;
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8, _: usize) -> i32 {
+                        unreachable!()
+                    }
+                    let ret = wit_import1(ptr0.cast_mut(), len0);
+                    _rt::bool_lift(ret as u8)
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Deletes every key from `start` up to and without `end`, and tells how many.
+            #[allow(async_fn_in_trait)]
+            pub fn delete_range(
+                start: &[u8],
+                end: ::core::option::Option<&[u8]>,
+            ) -> u64 {
+                unsafe {
+                    let vec0 = start;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    let (result2_0, result2_1, result2_2) = match end {
+                        Some(e) => {
+                            let vec1 = e;
+                            let ptr1 = vec1.as_ptr().cast::<u8>();
+                            let len1 = vec1.len();
+                            (1i32, ptr1.cast_mut(), len1)
+                        }
+                        None => (0i32, ::core::ptr::null_mut(), 0usize),
+                    };
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "portunus:plugin/store@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "delete-range"]
+                        fn wit_import3(
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: *mut u8,
+                            _: usize,
+                        ) -> i64;
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import3(
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: *mut u8,
+                        _: usize,
+                    ) -> i64 {
+                        unreachable!()
+                    }
+                    let ret = wit_import3(
+                        ptr0.cast_mut(),
+                        len0,
+                        result2_0,
+                        result2_1,
+                        result2_2,
+                    );
+                    ret as u64
+                }
+            }
         }
-        /// Where a plugin speaks to its author.
+        /// What differs from call to call. The leader alone runs plugins and replicates what they
+        /// decided, so the answers may go into what is written.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod env {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            #[allow(unused_unsafe, clippy::all)]
+            /// The leader's clock, in milliseconds since 1970 in UTC. The same within one call.
+            #[allow(async_fn_in_trait)]
+            pub fn now() -> u64 {
+                unsafe {
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "portunus:plugin/env@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "now"]
+                        fn wit_import0() -> i64;
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import0() -> i64 {
+                        unreachable!()
+                    }
+                    let ret = wit_import0();
+                    ret as u64
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// `len` bytes that nobody can foretell. More than a thousand end the call.
+            #[allow(async_fn_in_trait)]
+            pub fn random(len: u32) -> _rt::Vec<u8> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 2 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 2
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let ptr0 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "portunus:plugin/env@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "random"]
+                        fn wit_import1(_: i32, _: *mut u8);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: i32, _: *mut u8) {
+                        unreachable!()
+                    }
+                    wit_import1(_rt::as_i32(&len), ptr0);
+                    let l2 = *ptr0.add(0).cast::<*mut u8>();
+                    let l3 = *ptr0
+                        .add(::core::mem::size_of::<*const u8>())
+                        .cast::<usize>();
+                    let len4 = l3;
+                    let result5 = <_ as From<
+                        _rt::Vec<_>,
+                    >>::from(_rt::Vec::from_raw_parts(l2.cast(), len4, len4));
+                    result5
+                }
+            }
+        }
+        /// Where a plugin speaks to its author and its operator.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod diag {
             #[used]
@@ -479,7 +687,7 @@ pub mod portunus {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Writes one line to the server's log, under the binding's name.
+            /// Writes one line to the plugin's log.
             #[allow(async_fn_in_trait)]
             pub fn log(level: Level, text: &str) -> () {
                 unsafe {
@@ -542,6 +750,48 @@ pub mod portunus {
                         _rt::as_i32(&line),
                         _rt::as_i32(&column),
                     );
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Adds to a counter of the plugin's own, which `/metrics` shows under its name.
+            #[allow(async_fn_in_trait)]
+            pub fn count(name: &str, by: u64) -> () {
+                unsafe {
+                    let vec0 = name;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "portunus:plugin/diag@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "count"]
+                        fn wit_import1(_: *mut u8, _: usize, _: i64);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8, _: usize, _: i64) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0.cast_mut(), len0, _rt::as_i64(&by));
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Adds a value to a histogram of the plugin's own, likewise.
+            #[allow(async_fn_in_trait)]
+            pub fn observe(name: &str, value: f64) -> () {
+                unsafe {
+                    let vec0 = name;
+                    let ptr0 = vec0.as_ptr().cast::<u8>();
+                    let len0 = vec0.len();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "portunus:plugin/diag@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "observe"]
+                        fn wit_import1(_: *mut u8, _: usize, _: f64);
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import1(_: *mut u8, _: usize, _: f64) {
+                        unreachable!()
+                    }
+                    wit_import1(ptr0.cast_mut(), len0, _rt::as_f64(&value));
                 }
             }
         }
@@ -627,6 +877,57 @@ mod _rt {
             alloc::dealloc(ptr, layout);
         }
     }
+    pub fn as_i64<T: AsI64>(t: T) -> i64 {
+        t.as_i64()
+    }
+    pub trait AsI64 {
+        fn as_i64(self) -> i64;
+    }
+    impl<'a, T: Copy + AsI64> AsI64 for &'a T {
+        fn as_i64(self) -> i64 {
+            (*self).as_i64()
+        }
+    }
+    impl AsI64 for i64 {
+        #[inline]
+        fn as_i64(self) -> i64 {
+            self as i64
+        }
+    }
+    impl AsI64 for u64 {
+        #[inline]
+        fn as_i64(self) -> i64 {
+            self as i64
+        }
+    }
+    pub unsafe fn bool_lift(val: u8) -> bool {
+        if cfg!(debug_assertions) {
+            match val {
+                0 => false,
+                1 => true,
+                _ => panic!("invalid bool discriminant"),
+            }
+        } else {
+            val != 0
+        }
+    }
+    pub fn as_f64<T: AsF64>(t: T) -> f64 {
+        t.as_f64()
+    }
+    pub trait AsF64 {
+        fn as_f64(self) -> f64;
+    }
+    impl<'a, T: Copy + AsF64> AsF64 for &'a T {
+        fn as_f64(self) -> f64 {
+            (*self).as_f64()
+        }
+    }
+    impl AsF64 for f64 {
+        #[inline]
+        fn as_f64(self) -> f64 {
+            self as f64
+        }
+    }
     extern crate alloc as alloc_crate;
     pub use alloc_crate::alloc;
 }
@@ -637,26 +938,32 @@ mod _rt {
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 854] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xbb\x05\x01A\x02\x01\
-A\x07\x01B\x11\x01p}\x01r\x06\x03key\0\x05value\0\x0fcreate-revisionx\x0cmod-rev\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1095] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xac\x07\x01A\x02\x01\
+A\x09\x01B\x13\x01p}\x01r\x06\x03key\0\x05value\0\x0fcreate-revisionx\x0cmod-rev\
 isionx\x07versionx\x05leasex\x04\0\x04item\x03\0\x01\x01k\x02\x01r\x04\x03key\0\x05\
 value\0\x05leasex\x08previous\x03\x04\0\x03put\x03\0\x04\x01r\x02\x03key\0\x08pr\
 evious\x02\x04\0\x06delete\x03\0\x06\x01q\x02\x03put\x01\x05\0\x06delete\x01\x07\
-\0\x04\0\x05write\x03\0\x08\x01r\x03\x03key\0\x05value\0\x05leasex\x04\0\x09new-\
-value\x03\0\x0a\x01q\x02\x03put\x01\x0b\0\x06delete\x01\0\0\x04\0\x06change\x03\0\
-\x0c\x01ks\x01r\x04\x07bindings\x06prefix\0\x06caller\x0e\x0dconfiguration\0\x04\
-\0\x07context\x03\0\x0f\x03\0\x1bportunus:plugin/types@0.1.0\x05\0\x02\x03\0\0\x04\
-item\x01B\x0c\x02\x03\x02\x01\x01\x04\0\x04item\x03\0\0\x01p}\x01k\x01\x01@\x01\x03\
+\0\x04\0\x05write\x03\0\x08\x01r\x02\x04item\x02\x08previous\x03\x04\0\x09put-ev\
+ent\x03\0\x0a\x01r\x03\x03key\0\x0cmod-revisionx\x08previous\x03\x04\0\x0cdelete\
+-event\x03\0\x0c\x01q\x02\x03put\x01\x0b\0\x06delete\x01\x0d\0\x04\0\x05event\x03\
+\0\x0e\x01ks\x01r\x04\x07bindings\x06prefix\0\x06caller\x10\x0dconfiguration\0\x04\
+\0\x07context\x03\0\x11\x03\0\x1bportunus:plugin/types@0.1.0\x05\0\x02\x03\0\0\x04\
+item\x01B\x11\x02\x03\x02\x01\x01\x04\0\x04item\x03\0\0\x01p}\x01k\x01\x01@\x01\x03\
 key\x02\0\x03\x04\0\x03get\x01\x04\x01k\x02\x01p\x01\x01@\x03\x05start\x02\x03en\
 d\x05\x05limity\0\x06\x04\0\x05range\x01\x07\x01@\x02\x05start\x02\x03end\x05\0w\
-\x04\0\x05count\x01\x08\x03\0\x1bportunus:plugin/store@0.1.0\x05\x02\x01B\x06\x01\
-m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\
-\x01\x04texts\x01\0\x04\0\x03log\x01\x02\x01@\x04\x04texts\x04files\x04liney\x06\
-columny\x01\0\x04\0\x05panic\x01\x03\x03\0\x1aportunus:plugin/diag@0.1.0\x05\x03\
-\x04\0:portunus:plugin/host-with-all-of-its-exports-removed@0.1.0\x04\0\x0b*\x01\
-\0$host-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed\
--by\x02\x0dwit-component\x070.262.0\x10wit-bindgen-rust\x060.63.0";
+\x04\0\x05count\x01\x08\x01@\x03\x03key\x02\x05value\x02\x05leasex\x01\0\x04\0\x03\
+put\x01\x09\x01@\x01\x03key\x02\0\x7f\x04\0\x06delete\x01\x0a\x04\0\x0cdelete-ra\
+nge\x01\x08\x03\0\x1bportunus:plugin/store@0.1.0\x05\x02\x01B\x05\x01@\0\0w\x04\0\
+\x03now\x01\0\x01p}\x01@\x01\x03leny\0\x01\x04\0\x06random\x01\x02\x03\0\x19port\
+unus:plugin/env@0.1.0\x05\x03\x01B\x0a\x01m\x04\x05debug\x04info\x04warn\x05erro\
+r\x04\0\x05level\x03\0\0\x01@\x02\x05level\x01\x04texts\x01\0\x04\0\x03log\x01\x02\
+\x01@\x04\x04texts\x04files\x04liney\x06columny\x01\0\x04\0\x05panic\x01\x03\x01\
+@\x02\x04names\x02byw\x01\0\x04\0\x05count\x01\x04\x01@\x02\x04names\x05valueu\x01\
+\0\x04\0\x07observe\x01\x05\x03\0\x1aportunus:plugin/diag@0.1.0\x05\x04\x04\0:po\
+rtunus:plugin/host-with-all-of-its-exports-removed@0.1.0\x04\0\x0b*\x01\0$host-w\
+ith-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0d\
+wit-component\x070.262.0\x10wit-bindgen-rust\x060.63.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

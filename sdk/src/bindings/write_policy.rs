@@ -4,6 +4,7 @@
 //   * additional derives ["PartialEq"]
 //   * with "portunus:plugin/types@0.1.0" = "crate::bindings::host::portunus::plugin::types"
 //   * with "portunus:plugin/store@0.1.0" = "crate::bindings::host::portunus::plugin::store"
+//   * with "portunus:plugin/env@0.1.0" = "crate::bindings::host::portunus::plugin::env"
 //   * with "portunus:plugin/diag@0.1.0" = "crate::bindings::host::portunus::plugin::diag"
 //   * default-bindings-module: "::portunus_sdk::__rt::write_policy"
 //   * export-macro-name: export_write_policy
@@ -13,7 +14,9 @@ use crate::bindings::host::portunus::plugin::types as __with_name0;
 #[allow(unfulfilled_lint_expectations, unused_imports)]
 use crate::bindings::host::portunus::plugin::store as __with_name1;
 #[allow(unfulfilled_lint_expectations, unused_imports)]
-use crate::bindings::host::portunus::plugin::diag as __with_name2;
+use crate::bindings::host::portunus::plugin::env as __with_name2;
+#[allow(unfulfilled_lint_expectations, unused_imports)]
+use crate::bindings::host::portunus::plugin::diag as __with_name3;
 #[rustfmt::skip]
 #[allow(dead_code, clippy::all)]
 pub mod exports {
@@ -26,16 +29,14 @@ pub mod exports {
                 #[doc(hidden)]
                 static __FORCE_SECTION_REF: fn() = super::super::super::super::__link_custom_section_describing_imports;
                 use super::super::super::super::_rt;
-                pub type Change = super::super::super::super::__with_name0::Change;
                 pub type Context = super::super::super::super::__with_name0::Context;
                 pub type Write = super::super::super::super::__with_name0::Write;
                 #[derive(Clone, PartialEq)]
                 pub enum Verdict {
+                    /// Lets it happen. What the plugin wrote through `store` happens in the same transaction.
                     Allow,
                     /// Refuses the whole transaction; the text reaches its caller.
                     Refuse(_rt::String),
-                    /// Allows it and writes more in the same transaction. Policies are not asked about these.
-                    AllowWith(_rt::Vec<Change>),
                 }
                 impl ::core::fmt::Debug for Verdict {
                     fn fmt(
@@ -46,9 +47,6 @@ pub mod exports {
                             Verdict::Allow => f.debug_tuple("Verdict::Allow").finish(),
                             Verdict::Refuse(e) => {
                                 f.debug_tuple("Verdict::Refuse").field(e).finish()
-                            }
-                            Verdict::AllowWith(e) => {
-                                f.debug_tuple("Verdict::AllowWith").field(e).finish()
                             }
                         }
                     }
@@ -291,81 +289,6 @@ pub mod exports {
                                     .add(::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>() = ptr40.cast_mut();
                             }
-                            Verdict::AllowWith(e) => {
-                                *ptr39.add(0).cast::<u8>() = (2i32) as u8;
-                                let vec46 = e;
-                                let len46 = vec46.len();
-                                let layout46 = _rt::alloc::Layout::from_size_align(
-                                        vec46.len()
-                                            * (16 + 4 * ::core::mem::size_of::<*const u8>()),
-                                        8,
-                                    )
-                                    .unwrap();
-                                let (result46, _cleanup46) = ::portunus_sdk::__rt::wit_bindgen::rt::Cleanup::new(
-                                    layout46,
-                                );
-                                if let Some(cleanup) = _cleanup46 {
-                                    cleanup.forget();
-                                }
-                                for (i, e) in vec46.into_iter().enumerate() {
-                                    let base = result46
-                                        .add(i * (16 + 4 * ::core::mem::size_of::<*const u8>()));
-                                    {
-                                        use super::super::super::super::__with_name0::Change as V45;
-                                        match e {
-                                            V45::Put(e) => {
-                                                *base.add(0).cast::<u8>() = (0i32) as u8;
-                                                let super::super::super::super::__with_name0::NewValue {
-                                                    key: key41,
-                                                    value: value41,
-                                                    lease: lease41,
-                                                } = e;
-                                                let vec42 = <_ as Into<_rt::Vec<_>>>::into(key41)
-                                                    .into_boxed_slice();
-                                                let ptr42 = vec42.as_ptr().cast::<u8>();
-                                                let len42 = vec42.len();
-                                                ::core::mem::forget(vec42);
-                                                *base
-                                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len42;
-                                                *base.add(8).cast::<*mut u8>() = ptr42.cast_mut();
-                                                let vec43 = <_ as Into<_rt::Vec<_>>>::into(value41)
-                                                    .into_boxed_slice();
-                                                let ptr43 = vec43.as_ptr().cast::<u8>();
-                                                let len43 = vec43.len();
-                                                ::core::mem::forget(vec43);
-                                                *base
-                                                    .add(8 + 3 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len43;
-                                                *base
-                                                    .add(8 + 2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>() = ptr43.cast_mut();
-                                                *base
-                                                    .add(8 + 4 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<i64>() = _rt::as_i64(lease41);
-                                            }
-                                            V45::Delete(e) => {
-                                                *base.add(0).cast::<u8>() = (1i32) as u8;
-                                                let vec44 = <_ as Into<_rt::Vec<_>>>::into(e)
-                                                    .into_boxed_slice();
-                                                let ptr44 = vec44.as_ptr().cast::<u8>();
-                                                let len44 = vec44.len();
-                                                ::core::mem::forget(vec44);
-                                                *base
-                                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>() = len44;
-                                                *base.add(8).cast::<*mut u8>() = ptr44.cast_mut();
-                                            }
-                                        }
-                                    }
-                                }
-                                *ptr39
-                                    .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len46;
-                                *ptr39
-                                    .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = result46;
-                            }
                         }
                         ptr39
                     }
@@ -377,7 +300,7 @@ pub mod exports {
                         let l0 = i32::from(*arg0.add(0).cast::<u8>());
                         match l0 {
                             0 => {}
-                            1 => {
+                            _ => {
                                 let l1 = *arg0
                                     .add(::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>();
@@ -386,62 +309,12 @@ pub mod exports {
                                     .cast::<usize>();
                                 _rt::cabi_dealloc(l1, l2, 1);
                             }
-                            _ => {
-                                let l3 = *arg0
-                                    .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>();
-                                let l4 = *arg0
-                                    .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>();
-                                let base15 = l3;
-                                let len15 = l4;
-                                for i in 0..len15 {
-                                    let base = base15
-                                        .add(i * (16 + 4 * ::core::mem::size_of::<*const u8>()));
-                                    {
-                                        let l5 = i32::from(*base.add(0).cast::<u8>());
-                                        match l5 {
-                                            0 => {
-                                                let l6 = *base.add(8).cast::<*mut u8>();
-                                                let l7 = *base
-                                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>();
-                                                let base8 = l6;
-                                                let len8 = l7;
-                                                _rt::cabi_dealloc(base8, len8 * 1, 1);
-                                                let l9 = *base
-                                                    .add(8 + 2 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<*mut u8>();
-                                                let l10 = *base
-                                                    .add(8 + 3 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>();
-                                                let base11 = l9;
-                                                let len11 = l10;
-                                                _rt::cabi_dealloc(base11, len11 * 1, 1);
-                                            }
-                                            _ => {
-                                                let l12 = *base.add(8).cast::<*mut u8>();
-                                                let l13 = *base
-                                                    .add(8 + 1 * ::core::mem::size_of::<*const u8>())
-                                                    .cast::<usize>();
-                                                let base14 = l12;
-                                                let len14 = l13;
-                                                _rt::cabi_dealloc(base14, len14 * 1, 1);
-                                            }
-                                        }
-                                    }
-                                }
-                                _rt::cabi_dealloc(
-                                    base15,
-                                    len15 * (16 + 4 * ::core::mem::size_of::<*const u8>()),
-                                    8,
-                                );
-                            }
                         }
                     }
                 }
                 pub trait Guest {
-                    /// `writes` holds the transaction's writes under the prefix, in order; never empty.
+                    /// `writes` holds the transaction's writes under the prefix, in order; never empty. Those of
+                    /// other policies are not among them.
                     #[allow(async_fn_in_trait)]
                     fn check(context: Context, writes: _rt::Vec<Write>) -> Verdict;
                 }
@@ -483,11 +356,11 @@ pub mod exports {
 mod _rt {
     #![allow(dead_code, unused_imports, clippy::all)]
     pub use alloc_crate::string::String;
-    pub use alloc_crate::vec::Vec;
     #[cfg(target_arch = "wasm32")]
     pub fn run_ctors_once() {
         ::portunus_sdk::__rt::wit_bindgen::rt::run_ctors_once();
     }
+    pub use alloc_crate::vec::Vec;
     pub unsafe fn string_lift(bytes: Vec<u8>) -> String {
         if cfg!(debug_assertions) {
             String::from_utf8(bytes).unwrap()
@@ -511,31 +384,8 @@ mod _rt {
             alloc::dealloc(ptr, layout);
         }
     }
-    pub fn as_i64<T: AsI64>(t: T) -> i64 {
-        t.as_i64()
-    }
-    pub trait AsI64 {
-        fn as_i64(self) -> i64;
-    }
-    impl<'a, T: Copy + AsI64> AsI64 for &'a T {
-        fn as_i64(self) -> i64 {
-            (*self).as_i64()
-        }
-    }
-    impl AsI64 for i64 {
-        #[inline]
-        fn as_i64(self) -> i64 {
-            self as i64
-        }
-    }
-    impl AsI64 for u64 {
-        #[inline]
-        fn as_i64(self) -> i64 {
-            self as i64
-        }
-    }
-    pub use alloc_crate::alloc;
     extern crate alloc as alloc_crate;
+    pub use alloc_crate::alloc;
 }
 /// Generates `#[unsafe(no_mangle)]` functions to export the specified type as
 /// the root implementation of all generated traits.
@@ -569,32 +419,37 @@ macro_rules! __export_write_policy_plugin_impl {
         (link_section =
         "component-type:wit-bindgen:0.63.0:portunus:plugin@0.1.0:write-policy-plugin:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1032] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1228] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xfe\x06\x01A\x02\x01\
-A\x0c\x01B\x11\x01p}\x01r\x06\x03key\0\x05value\0\x0fcreate-revisionx\x0cmod-rev\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc2\x08\x01A\x02\x01\
+A\x0d\x01B\x13\x01p}\x01r\x06\x03key\0\x05value\0\x0fcreate-revisionx\x0cmod-rev\
 isionx\x07versionx\x05leasex\x04\0\x04item\x03\0\x01\x01k\x02\x01r\x04\x03key\0\x05\
 value\0\x05leasex\x08previous\x03\x04\0\x03put\x03\0\x04\x01r\x02\x03key\0\x08pr\
 evious\x02\x04\0\x06delete\x03\0\x06\x01q\x02\x03put\x01\x05\0\x06delete\x01\x07\
-\0\x04\0\x05write\x03\0\x08\x01r\x03\x03key\0\x05value\0\x05leasex\x04\0\x09new-\
-value\x03\0\x0a\x01q\x02\x03put\x01\x0b\0\x06delete\x01\0\0\x04\0\x06change\x03\0\
-\x0c\x01ks\x01r\x04\x07bindings\x06prefix\0\x06caller\x0e\x0dconfiguration\0\x04\
-\0\x07context\x03\0\x0f\x03\0\x1bportunus:plugin/types@0.1.0\x05\0\x02\x03\0\0\x04\
-item\x01B\x0c\x02\x03\x02\x01\x01\x04\0\x04item\x03\0\0\x01p}\x01k\x01\x01@\x01\x03\
+\0\x04\0\x05write\x03\0\x08\x01r\x02\x04item\x02\x08previous\x03\x04\0\x09put-ev\
+ent\x03\0\x0a\x01r\x03\x03key\0\x0cmod-revisionx\x08previous\x03\x04\0\x0cdelete\
+-event\x03\0\x0c\x01q\x02\x03put\x01\x0b\0\x06delete\x01\x0d\0\x04\0\x05event\x03\
+\0\x0e\x01ks\x01r\x04\x07bindings\x06prefix\0\x06caller\x10\x0dconfiguration\0\x04\
+\0\x07context\x03\0\x11\x03\0\x1bportunus:plugin/types@0.1.0\x05\0\x02\x03\0\0\x04\
+item\x01B\x11\x02\x03\x02\x01\x01\x04\0\x04item\x03\0\0\x01p}\x01k\x01\x01@\x01\x03\
 key\x02\0\x03\x04\0\x03get\x01\x04\x01k\x02\x01p\x01\x01@\x03\x05start\x02\x03en\
 d\x05\x05limity\0\x06\x04\0\x05range\x01\x07\x01@\x02\x05start\x02\x03end\x05\0w\
-\x04\0\x05count\x01\x08\x03\0\x1bportunus:plugin/store@0.1.0\x05\x02\x01B\x06\x01\
-m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\
-\x01\x04texts\x01\0\x04\0\x03log\x01\x02\x01@\x04\x04texts\x04files\x04liney\x06\
-columny\x01\0\x04\0\x05panic\x01\x03\x03\0\x1aportunus:plugin/diag@0.1.0\x05\x03\
-\x02\x03\0\0\x06change\x02\x03\0\0\x07context\x02\x03\0\0\x05write\x01B\x0c\x02\x03\
-\x02\x01\x04\x04\0\x06change\x03\0\0\x02\x03\x02\x01\x05\x04\0\x07context\x03\0\x02\
-\x02\x03\x02\x01\x06\x04\0\x05write\x03\0\x04\x01p\x01\x01q\x03\x05allow\0\0\x06\
-refuse\x01s\0\x0aallow-with\x01\x06\0\x04\0\x07verdict\x03\0\x07\x01p\x05\x01@\x02\
-\x07context\x03\x06writes\x09\0\x08\x04\0\x05check\x01\x0a\x04\0\"portunus:plugi\
-n/write-policy@0.1.0\x05\x07\x04\0)portunus:plugin/write-policy-plugin@0.1.0\x04\
-\0\x0b\x19\x01\0\x13write-policy-plugin\x03\0\0\0G\x09producers\x01\x0cprocessed\
--by\x02\x0dwit-component\x070.262.0\x10wit-bindgen-rust\x060.63.0";
+\x04\0\x05count\x01\x08\x01@\x03\x03key\x02\x05value\x02\x05leasex\x01\0\x04\0\x03\
+put\x01\x09\x01@\x01\x03key\x02\0\x7f\x04\0\x06delete\x01\x0a\x04\0\x0cdelete-ra\
+nge\x01\x08\x03\0\x1bportunus:plugin/store@0.1.0\x05\x02\x01B\x05\x01@\0\0w\x04\0\
+\x03now\x01\0\x01p}\x01@\x01\x03leny\0\x01\x04\0\x06random\x01\x02\x03\0\x19port\
+unus:plugin/env@0.1.0\x05\x03\x01B\x0a\x01m\x04\x05debug\x04info\x04warn\x05erro\
+r\x04\0\x05level\x03\0\0\x01@\x02\x05level\x01\x04texts\x01\0\x04\0\x03log\x01\x02\
+\x01@\x04\x04texts\x04files\x04liney\x06columny\x01\0\x04\0\x05panic\x01\x03\x01\
+@\x02\x04names\x02byw\x01\0\x04\0\x05count\x01\x04\x01@\x02\x04names\x05valueu\x01\
+\0\x04\0\x07observe\x01\x05\x03\0\x1aportunus:plugin/diag@0.1.0\x05\x04\x02\x03\0\
+\0\x07context\x02\x03\0\0\x05write\x01B\x09\x02\x03\x02\x01\x05\x04\0\x07context\
+\x03\0\0\x02\x03\x02\x01\x06\x04\0\x05write\x03\0\x02\x01q\x02\x05allow\0\0\x06r\
+efuse\x01s\0\x04\0\x07verdict\x03\0\x04\x01p\x03\x01@\x02\x07context\x01\x06writ\
+es\x06\0\x05\x04\0\x05check\x01\x07\x04\0\"portunus:plugin/write-policy@0.1.0\x05\
+\x07\x04\0)portunus:plugin/write-policy-plugin@0.1.0\x04\0\x0b\x19\x01\0\x13writ\
+e-policy-plugin\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\
+\x070.262.0\x10wit-bindgen-rust\x060.63.0";
         };
     };
 }
@@ -607,27 +462,33 @@ pub use __export_write_policy_plugin_impl as export_write_policy;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 884] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xca\x05\x01A\x02\x01\
-A\x07\x01B\x11\x01p}\x01r\x06\x03key\0\x05value\0\x0fcreate-revisionx\x0cmod-rev\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1125] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xbb\x07\x01A\x02\x01\
+A\x09\x01B\x13\x01p}\x01r\x06\x03key\0\x05value\0\x0fcreate-revisionx\x0cmod-rev\
 isionx\x07versionx\x05leasex\x04\0\x04item\x03\0\x01\x01k\x02\x01r\x04\x03key\0\x05\
 value\0\x05leasex\x08previous\x03\x04\0\x03put\x03\0\x04\x01r\x02\x03key\0\x08pr\
 evious\x02\x04\0\x06delete\x03\0\x06\x01q\x02\x03put\x01\x05\0\x06delete\x01\x07\
-\0\x04\0\x05write\x03\0\x08\x01r\x03\x03key\0\x05value\0\x05leasex\x04\0\x09new-\
-value\x03\0\x0a\x01q\x02\x03put\x01\x0b\0\x06delete\x01\0\0\x04\0\x06change\x03\0\
-\x0c\x01ks\x01r\x04\x07bindings\x06prefix\0\x06caller\x0e\x0dconfiguration\0\x04\
-\0\x07context\x03\0\x0f\x03\0\x1bportunus:plugin/types@0.1.0\x05\0\x02\x03\0\0\x04\
-item\x01B\x0c\x02\x03\x02\x01\x01\x04\0\x04item\x03\0\0\x01p}\x01k\x01\x01@\x01\x03\
+\0\x04\0\x05write\x03\0\x08\x01r\x02\x04item\x02\x08previous\x03\x04\0\x09put-ev\
+ent\x03\0\x0a\x01r\x03\x03key\0\x0cmod-revisionx\x08previous\x03\x04\0\x0cdelete\
+-event\x03\0\x0c\x01q\x02\x03put\x01\x0b\0\x06delete\x01\x0d\0\x04\0\x05event\x03\
+\0\x0e\x01ks\x01r\x04\x07bindings\x06prefix\0\x06caller\x10\x0dconfiguration\0\x04\
+\0\x07context\x03\0\x11\x03\0\x1bportunus:plugin/types@0.1.0\x05\0\x02\x03\0\0\x04\
+item\x01B\x11\x02\x03\x02\x01\x01\x04\0\x04item\x03\0\0\x01p}\x01k\x01\x01@\x01\x03\
 key\x02\0\x03\x04\0\x03get\x01\x04\x01k\x02\x01p\x01\x01@\x03\x05start\x02\x03en\
 d\x05\x05limity\0\x06\x04\0\x05range\x01\x07\x01@\x02\x05start\x02\x03end\x05\0w\
-\x04\0\x05count\x01\x08\x03\0\x1bportunus:plugin/store@0.1.0\x05\x02\x01B\x06\x01\
-m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\x01@\x02\x05level\
-\x01\x04texts\x01\0\x04\0\x03log\x01\x02\x01@\x04\x04texts\x04files\x04liney\x06\
-columny\x01\0\x04\0\x05panic\x01\x03\x03\0\x1aportunus:plugin/diag@0.1.0\x05\x03\
-\x04\0Iportunus:plugin/write-policy-plugin-with-all-of-its-exports-removed@0.1.0\
-\x04\0\x0b9\x01\03write-policy-plugin-with-all-of-its-exports-removed\x03\0\0\0G\
-\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-bindgen\
--rust\x060.63.0";
+\x04\0\x05count\x01\x08\x01@\x03\x03key\x02\x05value\x02\x05leasex\x01\0\x04\0\x03\
+put\x01\x09\x01@\x01\x03key\x02\0\x7f\x04\0\x06delete\x01\x0a\x04\0\x0cdelete-ra\
+nge\x01\x08\x03\0\x1bportunus:plugin/store@0.1.0\x05\x02\x01B\x05\x01@\0\0w\x04\0\
+\x03now\x01\0\x01p}\x01@\x01\x03leny\0\x01\x04\0\x06random\x01\x02\x03\0\x19port\
+unus:plugin/env@0.1.0\x05\x03\x01B\x0a\x01m\x04\x05debug\x04info\x04warn\x05erro\
+r\x04\0\x05level\x03\0\0\x01@\x02\x05level\x01\x04texts\x01\0\x04\0\x03log\x01\x02\
+\x01@\x04\x04texts\x04files\x04liney\x06columny\x01\0\x04\0\x05panic\x01\x03\x01\
+@\x02\x04names\x02byw\x01\0\x04\0\x05count\x01\x04\x01@\x02\x04names\x05valueu\x01\
+\0\x04\0\x07observe\x01\x05\x03\0\x1aportunus:plugin/diag@0.1.0\x05\x04\x04\0Ipo\
+rtunus:plugin/write-policy-plugin-with-all-of-its-exports-removed@0.1.0\x04\0\x0b\
+9\x01\03write-policy-plugin-with-all-of-its-exports-removed\x03\0\0\0G\x09produc\
+ers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-bindgen-rust\x060\
+.63.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

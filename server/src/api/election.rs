@@ -76,10 +76,7 @@ impl Election for ElectionService {
 
     type ObserveStream = Leaders;
 
-    async fn observe(
-        &self,
-        request: Request<LeaderRequest>,
-    ) -> Result<Response<Leaders>, Status> {
+    async fn observe(&self, request: Request<LeaderRequest>) -> Result<Response<Leaders>, Status> {
         let end = self.ending.of(request.metadata());
         let observation = self.node.observe(request.into_inner().name);
         let node = self.node.clone();

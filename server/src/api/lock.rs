@@ -20,10 +20,7 @@ pub struct LockService {
 
 #[async_trait]
 impl Lock for LockService {
-    async fn lock(
-        &self,
-        request: Request<LockRequest>,
-    ) -> Result<Response<LockResponse>, Status> {
+    async fn lock(&self, request: Request<LockRequest>) -> Result<Response<LockResponse>, Status> {
         let end = self.ending.of(request.metadata());
         let LockRequest { name, lease } = request.into_inner();
         let taken = self.node.line_up(name.clone(), LeaseId(lease), Vec::new().into()).await;

@@ -1,4 +1,4 @@
-//! The client port: etcd's v3 API and our own services over gRPC. Translates requests into
+//! The client port: etcd's v3 API and our own services over gRPC, and HTTP beside it. Translates requests into
 //! decisions and reads of the node, and their outcome into answers; decides nothing itself.
 //! [`status`] is the only place that knows gRPC codes and etcd's texts.
 
@@ -6,21 +6,24 @@ mod answer;
 mod auth;
 mod authority;
 mod cluster;
+mod descriptors;
 mod election;
 mod ending;
 mod gate;
+mod http;
 mod kv;
 mod lease;
 mod listen;
 mod lock;
 mod maintenance;
+mod meter;
 mod plugin;
 mod reflection;
 mod server;
 mod status;
 pub mod version;
 mod watch;
-mod watch_pace;
 
+pub use http::Cors;
 pub use listen::{Address, AddressError, Listener};
 pub use server::{Options, ServeError, Server};

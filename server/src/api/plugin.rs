@@ -49,7 +49,7 @@ impl Plugin for PluginService {
 
 fn wire_binding(binding: Binding) -> pb::Binding {
     pb::Binding {
-        name: binding.name,
+        name: binding.plugin,
         digest: binding.digest,
         prefix: binding.prefix,
         config: binding.config,

@@ -1,6 +1,7 @@
 //! The server on the client port: which services there are, how HTTP/2 is set, and how it begins
 //! and ends.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -26,15 +27,17 @@ use super::cluster::ClusterService;
 use super::election::ElectionService;
 use super::ending::{Ending, Stopping};
 use super::gate::Gate;
+use super::http::{Cors, FrontLayer, Surface};
 use super::kv::KvService;
 use super::lease::LeaseService;
 use super::listen::{Listener, TCP_KEEPALIVE, paced};
 use super::lock::LockService;
 use super::maintenance::MaintenanceService;
+use super::meter::Table;
 use super::plugin::PluginService;
 use super::reflection;
 use super::watch::WatchService;
-use super::watch_pace::WatchPace;
+use crate::clock::Clock;
 use crate::limits::{COMPONENT_BYTES_MAX, REQUEST_OVERHEAD_BYTES, SHUTDOWN_GRACE};
 use crate::node::Node;
 
@@ -56,6 +59,10 @@ pub struct Options {
     pub keepalive_interval: Option<Duration>,
     /// How long the answer to a ping may take (`--grpc-keepalive-timeout`).
     pub keepalive_timeout: Duration,
+    /// Measure how long calls take, too (`--metrics=extensive`).
+    pub extensive_metrics: bool,
+    /// Which web pages may call (`--cors`).
+    pub cors: Cors,
 }
 
 impl Default for Options {
@@ -65,6 +72,8 @@ impl Default for Options {
             max_concurrent_streams: u32::MAX,
             keepalive_interval: Some(Duration::from_secs(2 * 60 * 60)),
             keepalive_timeout: Duration::from_secs(20),
+            extensive_metrics: false,
+            cors: Cors::default(),
         }
     }
 }
@@ -84,6 +93,7 @@ pub enum ServeError {
 pub struct Server {
     options: Options,
     routes: Routes,
+    front: FrontLayer,
     health: HealthReporter,
     stop: watch::Sender<bool>,
 }
@@ -100,22 +110,31 @@ impl Server {
             .add_service(reflection::newer(&names)?)
             .add_service(reflection::older(&names)?)
             .prepare();
-        Ok(Self { options, routes, health, stop })
+        let clock = options.extensive_metrics.then(Clock::system);
+        let table = Arc::new(Table::new(&names, clock.as_ref()));
+        let surface = Arc::new(Surface::new(node.clone(), options.cors.clone()));
+        let front = FrontLayer { table, surface };
+        Ok(Self { options, routes, front, health, stop })
     }
 
-    /// Serves on all `listeners` until `shutdown`. Then no connection is accepted any more, open
-    /// streams end, and calls under way have [`SHUTDOWN_GRACE`] to come home.
+    /// Serves on all `listeners` until `shutdown`, and on those of `metrics` the HTTP side alone.
+    /// Then no connection is accepted any more, open streams end, and calls under way have
+    /// [`SHUTDOWN_GRACE`] to come home.
     ///
     /// # Errors
     /// A listener broke down.
     pub async fn serve(
         self,
         listeners: Vec<Listener>,
+        metrics: Vec<Listener>,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
         let mut ports = JoinSet::new();
         for listener in listeners {
-            ports.spawn(self.serve_one(listener));
+            ports.spawn(self.serve_one(listener, self.routes.clone()));
+        }
+        for listener in metrics {
+            ports.spawn(self.serve_one(listener, Routes::default()));
         }
         tokio::select! {
             ended = all_ended(&mut ports) => return ended,
@@ -135,13 +154,14 @@ impl Server {
     fn serve_one(
         &self,
         listener: Listener,
+        routes: Routes,
     ) -> impl Future<Output = Result<(), tonic::transport::Error>> + Send + use<> {
         let mut stopping = self.stop.subscribe();
         let stopped = async move {
             // A sender that is gone is a server that is gone.
             let _ = stopping.wait_for(|stopping| *stopping).await;
         };
-        let router = self.transport().add_routes(self.routes.clone());
+        let router = self.transport().layer(self.front.clone()).add_routes(routes);
         async move {
             match listener {
                 Listener::Tcp(listener) => {
@@ -164,6 +184,7 @@ impl Server {
 
     fn transport(&self) -> tonic::transport::Server {
         tonic::transport::Server::builder()
+            .accept_http1(true)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .max_concurrent_streams(self.options.max_concurrent_streams)
@@ -192,13 +213,12 @@ fn add_services(node: &Node, stopping: &Stopping) -> Routes {
 
     let kv = KvServer::new(KvService { node: node(), ending: ending.clone() })
         .max_decoding_message_size(message_bytes);
-    let watch = WatchServer::new(WatchService { node: node(), ending: ending.clone(), pace: WatchPace::default() })
+    let watch = WatchServer::new(WatchService { node: node(), ending: ending.clone() })
         .max_decoding_message_size(message_bytes);
     let lock = LockServer::new(LockService { node: node(), ending: ending.clone() })
         .max_decoding_message_size(message_bytes);
-    let election =
-        ElectionServer::new(ElectionService { node: node(), ending: ending.clone() })
-            .max_decoding_message_size(message_bytes);
+    let election = ElectionServer::new(ElectionService { node: node(), ending: ending.clone() })
+        .max_decoding_message_size(message_bytes);
     let lease = LeaseServer::new(LeaseService { node: node(), ending })
         .max_decoding_message_size(message_bytes);
     let cluster = ClusterServer::new(ClusterService { node: node() })

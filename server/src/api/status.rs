@@ -66,18 +66,23 @@ fn refusal_text(refusal: &Refusal) -> (Code, Option<&'static str>) {
         Refusal::Corrupt => (Code::DataLoss, "etcdserver: corrupt cluster"),
         Refusal::NotApplied(_) => return (Code::Unavailable, None),
         Refusal::Unreadable(_) => return (Code::Unknown, None),
-        Refusal::PolicyRefused { .. } | Refusal::ComponentBound { .. } => {
-            return (Code::FailedPrecondition, None);
-        }
-        Refusal::ComponentNotFound(_) | Refusal::BindingNotFound(_) => {
-            return (Code::NotFound, None);
-        }
-        Refusal::Conflict { .. } => return (Code::Aborted, None),
+        Refusal::PolicyRefused { .. }
+        | Refusal::NoEarlierGeneration { .. }
+        | Refusal::GenerationNotKept { .. }
+        | Refusal::PluginDisabled(_)
+        | Refusal::NoRecipe(_) => return (Code::FailedPrecondition, None),
+        Refusal::ComponentNotFound(_)
+        | Refusal::PluginNotFound(_)
+        | Refusal::BindingNotFound(_)
+        | Refusal::UnknownFunction { .. } => return (Code::NotFound, None),
+        Refusal::Conflict { .. } | Refusal::CursorMoved(_) => return (Code::Aborted, None),
+        Refusal::InvalidSkip { .. } => return (Code::OutOfRange, None),
+        Refusal::TooManyBindings { .. } => return (Code::ResourceExhausted, None),
         Refusal::ComponentTooLarge { .. }
-        | Refusal::BindingUnnamed
-        | Refusal::InvalidComponent(_) => {
-            return (Code::InvalidArgument, None);
-        }
+        | Refusal::DeployTooLarge { .. }
+        | Refusal::InvalidPlugin { .. }
+        | Refusal::InvalidPayload { .. }
+        | Refusal::InvalidComponent(_) => return (Code::InvalidArgument, None),
     };
     (code, Some(text))
 }

@@ -47,26 +47,84 @@ fn refusals() -> Vec<(Refusal, Code, &'static str)> {
         (
             ComponentNotFound("0a".into()),
             NotFound,
-            "portunus: component 0a is not stored: deploy it first",
-        ),
-        (
-            ComponentBound { digest: "0a".into(), binding: "quota".into() },
-            FailedPrecondition,
-            "portunus: component 0a is bound as quota: unbind it first",
+            "portunus: component 0a is not stored: deploy it with the plugin",
         ),
         (
             ComponentTooLarge { bytes: 9, max: 4 },
             InvalidArgument,
             "portunus: component of 9 bytes is larger than 4",
         ),
-        (BindingNotFound("quota".into()), NotFound, "portunus: binding quota not found"),
-        (BindingUnnamed, InvalidArgument, "portunus: a binding needs a name"),
+        (
+            DeployTooLarge { bytes: 9, max: 4 },
+            InvalidArgument,
+            "portunus: the components of one deploy have 9 bytes, 4 are allowed: deploy in parts",
+        ),
+        (
+            InvalidPlugin { plugin: "quota".into(), why: "no".into() },
+            InvalidArgument,
+            "portunus: plugin quota: no",
+        ),
+        (
+            TooManyBindings { bindings: 9, max: 4 },
+            ResourceExhausted,
+            "portunus: 9 bindings are more than 4: remove plugins that are not used",
+        ),
+        (
+            PluginNotFound("quota".into()),
+            NotFound,
+            "portunus: plugin quota not found: see portunus plugin list",
+        ),
+        (
+            BindingNotFound("quota/trigger/a".into()),
+            NotFound,
+            "portunus: binding quota/trigger/a not found: see portunus plugin list",
+        ),
+        (
+            GenerationNotKept { plugin: "quota".into(), generation: 2, kept: "4, 3".into() },
+            FailedPrecondition,
+            "portunus: plugin quota has no generation 2 to go back to: it has 4, 3",
+        ),
+        (
+            NoEarlierGeneration { plugin: "quota".into(), generation: 1 },
+            FailedPrecondition,
+            "portunus: plugin quota has no generation before 1",
+        ),
+        (
+            CursorMoved("a/trigger/b".into()),
+            Aborted,
+            "portunus: trigger a/trigger/b has moved on: read its state again",
+        ),
+        (
+            InvalidSkip { binding: "a/trigger/b".into(), to: 9, cursor: 5, revision: 7 },
+            OutOfRange,
+            "portunus: trigger a/trigger/b cannot skip to revision 9: it stands at 5 of 7",
+        ),
+        (
+            NoRecipe("quota".into()),
+            FailedPrecondition,
+            "portunus: plugin quota offers no recipe: deploy it with a recipe binding",
+        ),
+        (
+            PluginDisabled("quota".into()),
+            FailedPrecondition,
+            "portunus: plugin quota is disabled: enable it with portunus plugin enable",
+        ),
+        (
+            UnknownFunction { plugin: "c".into(), function: "x".into(), known: "add".into() },
+            NotFound,
+            "portunus: recipe c has no function x: it has add",
+        ),
+        (
+            InvalidPayload { plugin: "c".into(), reason: "no number".into() },
+            InvalidArgument,
+            "portunus: recipe c cannot use the payload: no number",
+        ),
     ]
 }
 
 /// The number of variants; a new one does not compile until it has a place, and its place must be
 /// in the table above.
-const REFUSALS: usize = 26;
+const REFUSALS: usize = 36;
 
 fn place(refusal: &Refusal) -> usize {
     match refusal {
@@ -90,12 +148,22 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::Unreadable(_) => 17,
         Refusal::PolicyRefused { .. } => 18,
         Refusal::ComponentNotFound(_) => 19,
-        Refusal::ComponentBound { .. } => 20,
-        Refusal::ComponentTooLarge { .. } => 21,
+        Refusal::ComponentTooLarge { .. } => 20,
+        Refusal::DeployTooLarge { .. } => 21,
         Refusal::BindingNotFound(_) => 22,
-        Refusal::BindingUnnamed => 23,
+        Refusal::InvalidPlugin { .. } => 23,
         Refusal::Conflict { .. } => 24,
         Refusal::InvalidComponent(_) => 25,
+        Refusal::TooManyBindings { .. } => 26,
+        Refusal::PluginNotFound(_) => 27,
+        Refusal::GenerationNotKept { .. } => 28,
+        Refusal::NoEarlierGeneration { .. } => 29,
+        Refusal::CursorMoved(_) => 30,
+        Refusal::InvalidSkip { .. } => 31,
+        Refusal::NoRecipe(_) => 32,
+        Refusal::PluginDisabled(_) => 33,
+        Refusal::UnknownFunction { .. } => 34,
+        Refusal::InvalidPayload { .. } => 35,
     }
 }
 

@@ -2,6 +2,7 @@
 //! affair; here requests and answers change their form.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
 use portunus_proto::etcdserverpb::watch_create_request::FilterType;
@@ -15,15 +16,18 @@ use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::ending::Ending;
 use super::status;
-use super::watch_pace::{Step, WatchPace};
 use crate::node::Node;
 use crate::watch::{self, WatchStream};
+
+/// A stream that was just given events hears of the next ones this much later at the soonest: at
+/// thousands of revisions a second a message then carries several, and a message costs more than
+/// an event. A stream that was idle hears at once.
+const PACE: Duration = Duration::from_millis(1);
 
 /// Serves etcd's Watch service.
 pub struct WatchService {
     pub node: Node,
     pub ending: Ending,
-    pub pace: WatchPace,
 }
 
 type Answers = Pin<Box<dyn Stream<Item = Result<WatchResponse, Status>> + Send>>;
@@ -41,8 +45,6 @@ impl Watch for WatchService {
             node: self.node.clone(),
             session: self.node.watch_hub().open(),
             requests: request.into_inner(),
-            pace: self.pace.clone(),
-            step: Step::default(),
             next: Instant::now(),
             open: true,
         };
@@ -59,9 +61,7 @@ struct Conversation {
     node: Node,
     session: WatchStream,
     requests: Streaming<WatchRequest>,
-    pace: WatchPace,
-    step: Step,
-    /// When the next answer may leave; a stream that was idle hears at once.
+    /// When the next answer may leave.
     next: Instant,
     /// The client may still ask. When it has said that it will not, its watches go on.
     open: bool,
@@ -77,8 +77,8 @@ impl Conversation {
                     Some(Err(_)) => return None,
                     None => self.open = false,
                 },
-                (answer, follows) = paced(&mut self.session, self.next) => {
-                    self.next = self.pace.next(&mut self.step, follows, Instant::now());
+                answer = paced(&mut self.session, self.next) => {
+                    self.next = Instant::now() + PACE;
                     return Some(match answer {
                         Ok(answer) => Ok(wire_answer(answer, self.node.header())),
                         Err(ended) => Err(status::of_ended_watch(&ended)),
@@ -99,18 +99,15 @@ impl Conversation {
     }
 }
 
-/// The next answer, not before `due` unless one is ready that follows the last, which it tells.
-async fn paced(
-    session: &mut WatchStream,
-    due: Instant,
-) -> (Result<watch::Response, watch::Ended>, bool) {
+/// The next answer, not before `due` unless one is ready that follows the last.
+async fn paced(session: &mut WatchStream, due: Instant) -> Result<watch::Response, watch::Ended> {
     if let Some(answer) = session.next_ready() {
-        return (Ok(answer), true);
+        return Ok(answer);
     }
     if Instant::now() < due {
         tokio::time::sleep_until(due).await;
     }
-    (session.next().await, false)
+    session.next().await
 }
 
 fn asked_watch(create: WatchCreateRequest) -> watch::Create {

@@ -52,6 +52,12 @@ impl Config {
             auto_compaction: get(values, "auto-compaction-retention", |retention| {
                 parse::retention(text(values, "auto-compaction-mode"), retention)
             })?,
+            extensive_metrics: text(values, "metrics") == "extensive",
+            listen_metrics_urls: get(values, "listen-metrics-urls", |urls| match urls {
+                "" => Ok(Vec::new()),
+                urls => Url::parse_list(urls),
+            })?,
+            cors: parse::origins(text(values, "cors")),
             log: log(values)?,
             unsafe_no_fsync: get(values, "unsafe-no-fsync", parse::boolean)?,
             ignored_flags: ignored(values),
@@ -72,6 +78,7 @@ impl Config {
         }
         each_url(values, "listen-peer-urls", &self.listen_peer_urls, Url::check_bind)?;
         each_url(values, "listen-client-urls", &self.listen_client_urls, Url::check_bind)?;
+        each_url(values, "listen-metrics-urls", &self.listen_metrics_urls, Url::check_bind)?;
         for (name, urls) in [
             ("initial-advertise-peer-urls", &self.initial_advertise_peer_urls),
             ("advertise-client-urls", &self.advertise_client_urls),

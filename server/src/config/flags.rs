@@ -25,6 +25,7 @@ pub enum Group {
     Clustering,
     Limits,
     Compaction,
+    Metrics,
     Logging,
     Unsafe,
     /// Accepted so that an etcd unit file keeps working; nothing here needs tuning.
@@ -64,7 +65,7 @@ const fn flag(
     Flag { name, kind, default, group, help, since: "0.1.0" }
 }
 
-use Group::{Clustering, Compaction, Limits, Logging, Member, NoEffect, Unsafe};
+use Group::{Clustering, Compaction, Limits, Logging, Member, Metrics, NoEffect, Unsafe};
 
 /// All flags, in the order help shows them.
 #[rustfmt::skip]
@@ -93,6 +94,10 @@ pub static FLAGS: &[Flag] = &[
 
     flag(Compaction, "auto-compaction-mode", Kind::Choice(&["periodic", "revision"]), "periodic", "what auto-compaction-retention counts: time or revisions"),
     flag(Compaction, "auto-compaction-retention", Kind::Text, "0", "history to keep: '30m' or hours when periodic, revisions when revision; 0 is off"),
+
+    flag(Metrics, "metrics", Kind::Choice(&["basic", "extensive"]), "basic", "extensive also measures how long each kind of call takes"),
+    flag(Metrics, "listen-metrics-urls", Kind::Text, "", "more URLs that answer /metrics, /health, /livez, /readyz and /version"),
+    flag(Metrics, "cors", Kind::Text, "*", "comma-separated origins whose web pages may call; '*' is all"),
 
     flag(Logging, "log-level", Kind::Text, "info", "debug, info, warn, error, panic, fatal, or filters such as portunus::raft=debug"),
     flag(Logging, "log-format", Kind::Choice(&["json", "console"]), "json", "one JSON object per line, or text for people"),
@@ -125,7 +130,6 @@ pub static UNSUPPORTED: &[Unsupported] = &[
     unsupported("config-file", "set flags, or environment variables of the same names"),
     unsupported("wal-dir", "the log lives under --data-dir"),
     unsupported("force-new-cluster", "restore a snapshot into a new --data-dir"),
-    unsupported("listen-metrics-urls", "/metrics and /health are served on --listen-client-urls"),
     unsupported("listen-client-http-urls", "gRPC and HTTP share --listen-client-urls"),
     unsupported("cert-file", TLS), unsupported("key-file", TLS),
     unsupported("trusted-ca-file", TLS), unsupported("client-cert-auth", TLS),

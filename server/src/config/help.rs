@@ -9,6 +9,7 @@ const GROUPS: &[(Group, &str)] = &[
     (Group::Clustering, "Clustering"),
     (Group::Limits, "Limits"),
     (Group::Compaction, "Compaction"),
+    (Group::Metrics, "Metrics and HTTP"),
     (Group::Logging, "Logging"),
     (Group::Unsafe, "Unsafe"),
     (Group::NoEffect, "Accepted for etcd's sake, without effect"),

@@ -34,6 +34,11 @@ pub struct Config {
     pub max_request_bytes: usize,
     /// `None` when off.
     pub auto_compaction: Option<AutoCompaction>,
+    /// `--metrics=extensive`.
+    pub extensive_metrics: bool,
+    pub listen_metrics_urls: Vec<Url>,
+    /// Origins whose web pages may call.
+    pub cors: Vec<String>,
     pub log: LogConfig,
     pub unsafe_no_fsync: bool,
     /// Flags that were given and have no effect here; worth a warning.

@@ -124,3 +124,9 @@ pub fn log_outputs(text: &str) -> Result<Vec<LogOutput>, String> {
     }
     Ok(outputs)
 }
+
+/// Origins of `--cors`, without the slash that some write behind them.
+pub fn origins(text: &str) -> Vec<String> {
+    let origins = text.split(',').map(|origin| origin.trim().trim_end_matches('/'));
+    origins.filter(|origin| !origin.is_empty()).map(str::to_owned).collect()
+}

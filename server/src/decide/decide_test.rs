@@ -1,16 +1,18 @@
-//! The rules that random requests do not reach: space, alarms, expiry, added writes, bindings,
+//! The rules that random requests do not reach: space, alarms, expiry, added writes,
 //! duplicates, streams.
+
+use std::collections::HashSet;
 
 use bytes::Bytes;
 use pb::request_op::Request as Op;
 use portunus_proto::etcdserverpb as pb;
+use triomphe::Arc;
 
 use super::{Cx, Draft, Refusal, Reply, Request, Write, check, decide, kv, resolve, txn};
-use crate::effect::{Author, Binding, Component, Effect};
-use crate::limits::COMPONENT_BYTES_MAX;
+use crate::effect::{Author, Effect};
 use crate::machine::{State, What};
 use crate::types::{Item, LeaseId, MemberId};
-use crate::view::Recent;
+use crate::view::{ReadSet, Recent};
 
 fn cx() -> Cx<'static> {
     Cx {
@@ -237,7 +239,7 @@ fn a_put_moves_its_key_from_lease_to_lease() {
 fn added_writes_share_the_revision_and_name_their_author() {
     let mut state = State::default();
     run(&mut state, &put("old", "")).expect("a plain put");
-    let author = Author { binding: "audit".into(), ..Author::default() };
+    let author = Author { plugin: "audit".into(), ..Author::default() };
     let added = [
         Write::By(author.clone()),
         Write::Put { key: "z/audit".into(), value: "k".into(), lease: LeaseId::NONE },
@@ -249,7 +251,12 @@ fn added_writes_share_the_revision_and_name_their_author() {
     let Ok(Reply::Put(reply)) = reply else { panic!("{reply:?}") };
     assert_eq!(reply.header.map(|header| header.revision), Some(3));
     assert!(draft.changes.iter().map(|c| (c.at.main, c.at.sub)).eq([(3, 0), (3, 1), (3, 2)]));
-    assert_eq!(draft.effects[1], Effect::By(author));
+    assert_eq!(draft.effects[1], Effect::By { main: 3, author: Arc::new(author.clone()) });
+    let authors: Vec<_> = draft.changes.iter().map(|c| c.author.as_deref()).collect();
+    assert_eq!(authors, [None, Some(&author), Some(&author)]);
+    let mut next = Draft::default();
+    decide(&mut state, &put("k", "mine"), &[], &cx(), &mut next).expect("a plain put");
+    assert_eq!(next.changes[0].author, None, "an author is one revision's");
     assert_eq!(keys(&state), ["k", "z/audit"]);
     let wrong = [Write::Put { key: "x".into(), value: Bytes::new(), lease: LeaseId(77) }];
     let before = state.digest;
@@ -263,11 +270,13 @@ fn a_request_resolves_to_the_writes_of_the_branches_taken() {
     run(&mut state, &put("a", "1")).expect("a plain put");
     let nested = Op::RequestTxn(then(vec![putting("n"), deleting("a", "")]));
     let txn = pb::TxnRequest { failure: vec![op(putting("no"))], ..then(vec![nested]) };
-    let resolved = resolve(&state, &Request::Txn(txn), &cx()).expect("nothing to refuse");
-    let writes: Vec<_> = resolved.changes.iter().map(|c| (c.key(), c.prev.is_some())).collect();
+    let (mut after, reads) = (state.clone(), ReadSet::on(&state));
+    let (resolved, _) = resolve(&mut after, &Request::Txn(txn), &[], reads, &cx());
+    let changes = resolved.expect("nothing to refuse");
+    let writes: Vec<_> = changes.iter().map(|c| (c.key(), c.prev.is_some())).collect();
     assert_eq!(writes, [(&b"n"[..], false), (b"a", true)]);
-    assert!(matches!(resolved.changes[1].what, What::Delete { .. }));
-    assert_eq!((keys(&state), keys(&resolved.after)), (vec!["a".into()], vec!["n".into()]));
+    assert!(matches!(changes[1].what, What::Delete { .. }));
+    assert_eq!((keys(&state), keys(&after)), (vec!["a".into()], vec!["n".into()]));
 }
 
 #[test]
@@ -276,7 +285,9 @@ fn what_a_revocation_deletes_belongs_to_its_read_set() {
     grant(&mut state, 1);
     run(&mut state, &Request::Put(put_request("a", "", 1))).expect("a known lease");
     let revoke = Request::lease_revoke(LeaseId(1));
-    let reads = resolve(&state, &revoke, &cx()).expect("a known lease").reads;
+    let reads = ReadSet::on(&state);
+    let (resolved, reads) = resolve(&mut state.clone(), &revoke, &[], reads, &cx());
+    resolved.expect("a known lease");
     let stands = |between: Vec<pb::PutRequest>| {
         let (mut head, mut recent) = (state.clone(), Recent::default());
         for put in between {
@@ -284,45 +295,12 @@ fn what_a_revocation_deletes_belongs_to_its_read_set() {
             decide(&mut head, &Request::Put(put), &[], &cx(), &mut draft).expect("a known lease");
             draft.changes.iter().for_each(|change| recent.push(change));
         }
-        reads.still_valid(&head, &recent)
+        reads.still_valid(&head, &recent, &HashSet::new())
     };
     assert!(stands(vec![put_request("b", "", 0)]));
     assert!(!stands(vec![put_request("a", "", 0)]), "a key left the lease");
     assert!(!stands(vec![put_request("b", "", 1)]), "a key came to the lease");
     assert!(!stands(vec![put_request("a", "", 0), put_request("b", "", 1)]), "one for another");
-}
-
-#[test]
-fn bindings_need_their_component_and_keep_it() {
-    let mut state = State::default();
-    let binding = Binding {
-        name: "n".into(),
-        digest: "\u{1}".into(),
-        prefix: "p/".into(),
-        config: Bytes::new(),
-        on_failure: Default::default(),
-    };
-    let component = Component { digest: "\u{1}".into(), bytes: "wasm".into() };
-    let bind = Request::Bind(binding.clone());
-    let missing = Refusal::ComponentNotFound("01".into());
-    assert_eq!(run(&mut state, &bind), Err(missing.clone()));
-    assert!(run(&mut state, &Request::StoreComponent(component)).is_ok());
-    assert!(run(&mut state, &bind).is_ok() && state.has_bindings());
-    let revision = state.bindings_revision;
-    assert!(run(&mut state, &bind).is_ok());
-    assert_eq!(state.bindings_revision, revision, "the same again is no change");
-    assert_eq!(state.registry().bindings_of(b"p/x").count(), 1);
-    assert_eq!(state.registry().bindings_of(b"q").count(), 0);
-    let drop_it = Request::DropComponent { digest: "\u{1}".into() };
-    assert!(matches!(run(&mut state, &drop_it), Err(Refusal::ComponentBound { .. })));
-    let unbind = Request::Unbind { name: "n".into() };
-    assert!(run(&mut state, &unbind).is_ok() && !state.has_bindings());
-    assert_eq!(run(&mut state, &unbind), Err(Refusal::BindingNotFound("n".into())));
-    assert!(run(&mut state, &drop_it).is_ok());
-    assert_eq!(run(&mut state, &drop_it), Err(missing));
-    let large = Component { digest: "l".into(), bytes: vec![0; COMPONENT_BYTES_MAX + 1].into() };
-    let refused = check(&Request::StoreComponent(large), 1);
-    assert!(matches!(refused, Err(Refusal::ComponentTooLarge { .. })));
 }
 
 #[test]

@@ -10,17 +10,23 @@ mod compact;
 mod context;
 mod draft;
 mod lease;
+mod plugin_check;
+mod plugin_request;
 mod policy;
 mod quota;
 mod refusal;
 mod registry;
 mod request;
 mod run;
+mod trigger;
 mod writer;
 
 pub use context::{Cx, Past, PastView};
 pub use draft::Draft;
-pub use policy::{Resolved, Write, resolve};
+pub use plugin_request::{
+    Advance, Deploy, RecipeCall, Rollback, SetMode, SetTrigger, TriggerChange, Undeploy,
+};
+pub use policy::{Write, resolve};
 pub use refusal::Refusal;
 pub use request::{Reply, Request};
 pub use run::{check, decide};

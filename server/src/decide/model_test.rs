@@ -1,7 +1,7 @@
 //! Random requests decided on a head, replicated as encoded entries to a second state, stored and
 //! loaded again, all compared with the naive model.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
 use portunus_proto::etcdserverpb as pb;
@@ -260,7 +260,7 @@ proptest! {
         between.iter().for_each(|request| world.decide(request));
         let compacted_between = between.iter().any(|request| matches!(request, Request::Compact(_)));
         if let (Some((changes, reads)), false) = (then, compacted_between)
-            && reads.still_valid(&world.head, &world.recent)
+            && reads.still_valid(&world.head, &world.recent, &HashSet::new())
         {
             let now = outcome(&world, &request).map(|(changes, _)| changes);
             prop_assert_eq!(now, Some(changes), "{:?}", request);
@@ -273,7 +273,8 @@ type Write = (Bytes, Option<Bytes>, i64, Option<Item>);
 /// Key, value, lease and previous item of each write, without the revision.
 fn outcome(world: &World, request: &Request) -> Option<(Vec<Write>, ReadSet)> {
     let past = world.past();
-    let resolved = resolve(&world.head, request, &cx(&past)).ok()?;
+    let reads = ReadSet::on(&world.head);
+    let (resolved, reads) = resolve(&mut world.head.clone(), request, &[], reads, &cx(&past));
     let base = world.head.revision;
     let write = |change: &Change| {
         let key = Bytes::copy_from_slice(change.key());
@@ -286,5 +287,5 @@ fn outcome(world: &World, request: &Request) -> Option<(Vec<Write>, ReadSet)> {
             What::Delete { .. } => (key, None, 0, prev),
         }
     };
-    Some((resolved.changes.iter().map(write).collect(), resolved.reads))
+    Some((resolved.ok()?.iter().map(write).collect(), reads))
 }

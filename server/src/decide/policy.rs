@@ -6,12 +6,12 @@ use portunus_proto::etcdserverpb as pb;
 
 use super::writer::Writer;
 use super::{Cx, Draft, Refusal, Reply, Request, decide};
-use crate::effect::{Author, Effect};
+use crate::effect::Author;
 use crate::machine::{Change, State};
 use crate::types::{KeyRange, LeaseId};
 use crate::view::ReadSet;
 
-/// A write that a policy adds.
+/// A write that a plugin makes in a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Write {
     /// Who the writes that follow come from.
@@ -26,26 +26,20 @@ pub enum Write {
     },
 }
 
-/// A request as it would come out.
-pub struct Resolved {
-    /// Every put and delete with the item it takes the place of, in order: the branches taken,
-    /// nested ones included.
-    pub changes: Vec<Change>,
-    pub reply: Reply,
-    /// What the outcome depends on.
-    pub reads: ReadSet,
-    /// The head with the request's own writes.
-    pub after: State,
-}
-
-/// Decides `request` on a copy of `head`. While [`Resolved::reads`] is valid on a newer head, the
-/// request resolves to the same writes there, at another revision.
-pub fn resolve(head: &State, request: &Request, cx: &Cx<'_>) -> Result<Resolved, Refusal> {
-    let mut after = head.clone();
-    let mut draft = Draft::recording(head);
-    let reply = decide(&mut after, request, &[], cx, &mut draft)?;
-    let reads = draft.reads.unwrap_or_default();
-    Ok(Resolved { changes: draft.changes, reply, reads, after })
+/// Decides `request` with the writes that plugins make in it on `after`, a copy of the head, and
+/// returns every change in order, with the item it takes the place of: the branches taken, nested
+/// ones included. `reads` gets what the outcome depends on, a refusal too: while it is valid on a
+/// newer head, the request comes out the same there, at another revision.
+pub fn resolve(
+    after: &mut State,
+    request: &Request,
+    added: &[Write],
+    reads: ReadSet,
+    cx: &Cx<'_>,
+) -> (Result<Vec<Change>, Refusal>, ReadSet) {
+    let mut draft = Draft { reads: Some(reads), ..Draft::default() };
+    let decided = decide(after, request, added, cx, &mut draft);
+    (decided.map(|_| draft.changes), draft.reads.unwrap_or_default())
 }
 
 /// Refuses added writes that could not be made.
@@ -65,7 +59,7 @@ pub(super) fn check(added: &[Write], writer: &mut Writer<'_>) -> Result<(), Refu
 pub(super) fn write(added: &[Write], writer: &mut Writer<'_>) {
     for write in added {
         match write {
-            Write::By(author) => writer.emit(Effect::By(author.clone())),
+            Write::By(author) => writer.by(author.clone()),
             Write::Put { key, value, lease } => drop(writer.put(key, value, *lease).is_some()),
             Write::Delete { key } => drop(writer.delete(&KeyRange::single(key.clone()))),
         }
@@ -84,7 +78,7 @@ impl Reply {
             Reply::LeaseRevoke(reply) => &mut reply.header,
             Reply::Alarm(reply) => &mut reply.header,
             Reply::LeaseExpire(_) => return,
-            Reply::Done { revision } => {
+            Reply::Called { revision, .. } | Reply::Done { revision } => {
                 *revision = now;
                 return;
             }

@@ -3,19 +3,24 @@
 use pb::request_op::Request as Op;
 use portunus_proto::etcdserverpb as pb;
 
-use super::{Cx, Refusal, Request};
+use super::{Cx, Refusal, Request, Write};
 use crate::effect::AlarmKind;
 use crate::limits::{QUOTA_LEASE_BYTES, QUOTA_PUT_OVERHEAD_BYTES};
 use crate::machine::State;
 
 /// Refuses what the alarms or the quota forbid. Deletes, compactions and reads cost nothing and
 /// are how space is won back.
-pub(super) fn check(head: &State, request: &Request, cx: &Cx<'_>) -> Result<(), Refusal> {
+pub(super) fn check(
+    head: &State,
+    request: &Request,
+    added: &[Write],
+    cx: &Cx<'_>,
+) -> Result<(), Refusal> {
     let alarms = head.registry();
     if is_clients(request) && alarms.is_raised(AlarmKind::Corrupt) {
         return Err(Refusal::Corrupt);
     }
-    let cost = cost(request);
+    let cost = cost(request) + added.iter().map(added_cost).sum::<i64>();
     if cost == 0 {
         return Ok(());
     }
@@ -28,7 +33,9 @@ pub(super) fn check(head: &State, request: &Request, cx: &Cx<'_>) -> Result<(), 
 
 /// Requests on keys and leases, as opposed to those that keep the cluster going.
 fn is_clients(request: &Request) -> bool {
-    use Request::{Compact, DeleteRange, LeaseExpire, LeaseGrant, LeaseRevoke, Put, Txn};
+    use Request::{
+        Advance, Call, Compact, DeleteRange, LeaseExpire, LeaseGrant, LeaseRevoke, Put, Txn,
+    };
     matches!(
         request,
         Put(_)
@@ -38,6 +45,8 @@ fn is_clients(request: &Request) -> bool {
             | LeaseGrant(_)
             | LeaseRevoke(_)
             | LeaseExpire(_)
+            | Call(_)
+            | Advance(_)
     )
 }
 
@@ -47,8 +56,18 @@ fn cost(request: &Request) -> i64 {
         Request::Put(put) => put_cost(put),
         Request::Txn(txn) => txn_cost(txn),
         Request::LeaseGrant(_) => QUOTA_LEASE_BYTES,
-        Request::StoreComponent(component) => component.bytes.len() as i64,
+        Request::Deploy(deploy) => deploy.components.iter().map(|c| c.bytes.len() as i64).sum(),
         _ => 0,
+    }
+}
+
+/// What a plugin puts is charged as if the client had.
+fn added_cost(write: &Write) -> i64 {
+    match write {
+        Write::Put { key, value, .. } => {
+            QUOTA_PUT_OVERHEAD_BYTES + (key.len() + value.len()) as i64
+        }
+        Write::Delete { .. } | Write::By(_) => 0,
     }
 }
 

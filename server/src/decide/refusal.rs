@@ -52,14 +52,37 @@ pub enum Refusal {
     Conflict { binding: String },
     #[error("not a plugin: {0}")]
     InvalidComponent(String),
-    #[error("component {0} is not stored: deploy it first")]
+    #[error("component {0} is not stored: deploy it with the plugin")]
     ComponentNotFound(String),
-    #[error("component {digest} is bound as {binding}: unbind it first")]
-    ComponentBound { digest: String, binding: String },
     #[error("component of {bytes} bytes is larger than {max}")]
     ComponentTooLarge { bytes: usize, max: usize },
-    #[error("binding {0} not found")]
+    #[error("the components of one deploy have {bytes} bytes, {max} are allowed: deploy in parts")]
+    DeployTooLarge { bytes: usize, max: usize },
+    /// What is asked for a plugin cannot be; `why` names the value and the fix.
+    #[error("plugin {plugin}: {why}")]
+    InvalidPlugin { plugin: String, why: String },
+    #[error("{bindings} bindings are more than {max}: remove plugins that are not used")]
+    TooManyBindings { bindings: usize, max: usize },
+    #[error("plugin {0} not found: see portunus plugin list")]
+    PluginNotFound(String),
+    #[error("binding {0} not found: see portunus plugin list")]
     BindingNotFound(String),
-    #[error("a binding needs a name")]
-    BindingUnnamed,
+    #[error("plugin {plugin} has no generation {generation} to go back to: it has {kept}")]
+    GenerationNotKept { plugin: String, generation: u64, kept: String },
+    #[error("plugin {plugin} has no generation before {generation}")]
+    NoEarlierGeneration { plugin: String, generation: u64 },
+    /// A trigger's cursor is not where the batch begins, or it is paused: somebody else moved it.
+    #[error("trigger {0} has moved on: read its state again")]
+    CursorMoved(String),
+    #[error("trigger {binding} cannot skip to revision {to}: it stands at {cursor} of {revision}")]
+    InvalidSkip { binding: String, to: i64, cursor: i64, revision: i64 },
+    #[error("plugin {0} offers no recipe: deploy it with a recipe binding")]
+    NoRecipe(String),
+    #[error("plugin {0} is disabled: enable it with portunus plugin enable")]
+    PluginDisabled(String),
+    #[error("recipe {plugin} has no function {function}: it has {known}")]
+    UnknownFunction { plugin: String, function: String, known: String },
+    /// The recipe cannot read its payload.
+    #[error("recipe {plugin} cannot use the payload: {reason}")]
+    InvalidPayload { plugin: String, reason: String },
 }

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use portunus_proto::etcdserverpb as pb;
 
-use crate::effect::{AlarmKind, Attributes, Binding, Component};
+use super::{Advance, Deploy, RecipeCall, Rollback, SetMode, SetTrigger, Undeploy};
+use crate::effect::{AlarmKind, Attributes};
 use crate::machine::State;
 use crate::types::{LeaseId, MemberId};
 
@@ -25,14 +26,15 @@ pub enum Request {
     /// Leases whose time is over, each revoked at a revision of its own; unknown ones are skipped.
     LeaseExpire(Vec<LeaseId>),
     Alarm(pb::AlarmRequest),
-    StoreComponent(Component),
-    DropComponent {
-        digest: Bytes,
-    },
-    Bind(Binding),
-    Unbind {
-        name: String,
-    },
+    Deploy(Deploy),
+    Undeploy(Undeploy),
+    Rollback(Rollback),
+    SetMode(SetMode),
+    /// What a recipe wrote, which comes with the decision.
+    Call(RecipeCall),
+    /// What a trigger wrote, which comes with the decision, and its new cursor.
+    Advance(Advance),
+    SetTrigger(SetTrigger),
     /// A member's word about itself.
     Publish(Attributes),
     /// Every member knows the effects of this level.
@@ -51,6 +53,11 @@ pub enum Reply {
     /// The leases that were revoked.
     LeaseExpire(Vec<LeaseId>),
     Alarm(pb::AlarmResponse),
+    /// A recipe's word; who ran it fills in the payload.
+    Called {
+        revision: i64,
+        payload: Bytes,
+    },
     /// It is done; there is nothing to tell but the store's revision.
     Done {
         revision: i64,

@@ -1,8 +1,10 @@
 //! The one way in: checks that need no state, then space and alarms, then the decision itself.
 
+use bytes::Bytes;
+
 use super::writer::Writer;
 use super::{Cx, Draft, Refusal, Reply, Request, Write};
-use super::{alarm, compact, kv, lease, policy, quota, registry, txn};
+use super::{alarm, compact, kv, lease, policy, quota, registry, trigger, txn};
 use crate::machine::State;
 
 /// Checks that need nothing but the request, so that they can be made before it is queued.
@@ -11,8 +13,7 @@ pub fn check(request: &Request, max_txn_ops: usize) -> Result<(), Refusal> {
         Request::Put(put) => kv::check_put(put),
         Request::DeleteRange(delete) => kv::check_delete(delete),
         Request::Txn(txn) => txn::check(txn, max_txn_ops),
-        Request::StoreComponent(component) => registry::check_component(component),
-        Request::Bind(binding) => registry::check_binding(binding),
+        Request::Deploy(deploy) => registry::check(deploy),
         _ => Ok(()),
     }
 }
@@ -28,7 +29,7 @@ pub fn decide(
     draft: &mut Draft,
 ) -> Result<Reply, Refusal> {
     check(request, cx.max_txn_ops)?;
-    quota::check(head, request, cx)?;
+    quota::check(head, request, added, cx)?;
     let mut writer = Writer::new(head, draft);
     policy::check(added, &mut writer)?;
     let mut reply = match request {
@@ -45,10 +46,13 @@ pub fn decide(
         }
         Request::LeaseExpire(ids) => Reply::LeaseExpire(lease::expire(&mut writer, ids)),
         Request::Alarm(request) => Reply::Alarm(alarm::alarm(&mut writer, request)),
-        Request::StoreComponent(component) => registry::store(&mut writer, component),
-        Request::DropComponent { digest } => registry::drop_component(&mut writer, digest)?,
-        Request::Bind(binding) => registry::bind(&mut writer, binding)?,
-        Request::Unbind { name } => registry::unbind(&mut writer, name)?,
+        Request::Deploy(request) => registry::deploy(&mut writer, request)?,
+        Request::Undeploy(request) => registry::undeploy(&mut writer, request)?,
+        Request::Rollback(request) => registry::roll_back(&mut writer, request)?,
+        Request::SetMode(request) => registry::set_mode(&mut writer, request)?,
+        Request::Call(_) => Reply::Called { revision: writer.head.revision, payload: Bytes::new() },
+        Request::Advance(request) => trigger::advance(&mut writer, request)?,
+        Request::SetTrigger(request) => trigger::set(&mut writer, request)?,
         Request::Publish(own) => registry::publish(&mut writer, own),
         Request::RaiseFeatureLevel(level) => registry::raise_level(&mut writer, *level),
     };

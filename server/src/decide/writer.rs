@@ -2,9 +2,10 @@
 //! written.
 
 use bytes::Bytes;
+use triomphe::Arc;
 
 use super::{Draft, Refusal};
-use crate::effect::Effect;
+use crate::effect::{Author, Effect};
 use crate::machine::State;
 use crate::types::{Item, KeyRange, LeaseId, Revision};
 use crate::view::ReadSet;
@@ -32,6 +33,12 @@ impl<'a> Writer<'a> {
     /// Everything written from here on belongs to a revision of its own.
     pub fn begin_revision(&mut self) {
         self.next = self.head.next_revision();
+    }
+
+    /// Names who makes the writes that follow in this revision.
+    pub fn by(&mut self, author: Author) {
+        let main = self.next.main;
+        self.emit(Effect::By { main, author: Arc::new(author) });
     }
 
     pub fn emit(&mut self, effect: Effect) {
@@ -78,7 +85,7 @@ impl<'a> Writer<'a> {
     pub fn get(&mut self, key: &Bytes) -> Option<&Item> {
         let item = self.head.items().get(key);
         if let Some(reads) = &mut self.draft.reads {
-            reads.note_key(key, item, self.next.sub > 0);
+            reads.note_key(key, item);
         }
         item
     }
@@ -98,8 +105,12 @@ impl<'a> Writer<'a> {
     /// Deletes the keys of a range, in order, and returns how many there were. The items they
     /// held are the `prev` of the draft's last changes.
     pub fn delete(&mut self, range: &KeyRange) -> usize {
-        if let Some(reads) = &mut self.draft.reads {
-            reads.note_range(range);
+        match &mut self.draft.reads {
+            Some(reads) if range.is_single() => {
+                reads.note_key(&range.start, self.head.get(&range.start));
+            }
+            Some(reads) => reads.note_range(range),
+            None => {}
         }
         let keys: Vec<Bytes> = match range.is_single() {
             true => self.head.get(&range.start).map(|_| range.start.clone()).into_iter().collect(),

@@ -2,14 +2,16 @@
 //! so an unknown tag is an error here and never skipped.
 //!
 //! Layout: version byte, own chain id, predecessor's, digest, then effects. Each effect is a tag
-//! byte and its fields; numbers are varints, strings and bytes are length-prefixed.
+//! byte and its fields; numbers are varints, strings and bytes are length-prefixed. What plugins
+//! are is a length-prefixed message of `portunus.record.v1`, which can grow.
 
 use bytes::{Buf, Bytes};
+use portunus_proto::portunus::record::v1 as pb;
+use prost::Message;
 use prost::encoding::{decode_varint, encode_varint};
+use triomphe::Arc;
 
-use super::{
-    Alarm, AlarmKind, Attributes, Author, Binding, ChainId, Component, Effect, Entry, FailurePolicy,
-};
+use super::{Alarm, AlarmKind, Attributes, Author, ChainId, Component, Effect, Entry};
 use crate::types::{Item, LeaseId, MemberId, Revision};
 
 /// The first byte of every encoded entry.
@@ -37,12 +39,15 @@ mod tag {
     pub const ALARM_CLEAR: u8 = 8;
     pub const COMPONENT_STORE: u8 = 9;
     pub const COMPONENT_DROP: u8 = 10;
-    pub const BIND: u8 = 11;
-    pub const UNBIND: u8 = 12;
-    pub const BY: u8 = 13;
+    // 11 to 13 stood for bindings and authors of before generations.
     pub const REQUEST: u8 = 14;
     pub const FEATURE_LEVEL: u8 = 15;
     pub const PUBLISH: u8 = 16;
+    pub const PLUGIN_PUT: u8 = 17;
+    pub const PLUGIN_REMOVE: u8 = 18;
+    pub const TRIGGER_SET: u8 = 19;
+    pub const TRIGGER_DROP: u8 = 20;
+    pub const BY: u8 = 21;
 }
 
 /// Appends one effect to `out`. The effects of an entry, one after the other, are what the chain's
@@ -72,17 +77,13 @@ pub fn encode_effect(effect: &Effect, out: &mut Vec<u8>) {
             fields(out, tag::COMPONENT_STORE, &[digest, bytes]);
         }
         Effect::ComponentDrop { digest } => fields(out, tag::COMPONENT_DROP, &[digest]),
-        Effect::Bind(b) => {
-            let on_failure = [u8::from(b.on_failure == FailurePolicy::Open)];
-            fields(
-                out,
-                tag::BIND,
-                &[b.name.as_bytes(), &b.digest, &b.prefix, &b.config, &on_failure],
-            );
-        }
-        Effect::Unbind { name } => fields(out, tag::UNBIND, &[name.as_bytes()]),
-        Effect::By(Author { binding, digest, caller }) => {
-            fields(out, tag::BY, &[binding.as_bytes(), digest, caller.as_bytes()]);
+        Effect::PluginPut(record) => message(out, tag::PLUGIN_PUT, &pb::PluginRecord::from(record)),
+        Effect::PluginRemove { name } => fields(out, tag::PLUGIN_REMOVE, &[name.as_bytes()]),
+        Effect::TriggerSet(state) => message(out, tag::TRIGGER_SET, &pb::TriggerState::from(state)),
+        Effect::TriggerDrop { binding } => fields(out, tag::TRIGGER_DROP, &[binding.as_bytes()]),
+        Effect::By { main, author } => {
+            ints(out, tag::BY, &[*main, author.encoded_len() as i64]);
+            author.encode(out);
         }
         Effect::Request { id } => fields(out, tag::REQUEST, &[id]),
         Effect::FeatureLevel(level) => ints(out, tag::FEATURE_LEVEL, &[i64::from(*level)]),
@@ -175,13 +176,18 @@ fn decode_effect(input: &mut Bytes) -> Result<Effect, CodecError> {
             bytes: take_bytes(input)?,
         }),
         tag::COMPONENT_DROP => Effect::ComponentDrop { digest: take_bytes(input)? },
-        tag::BIND => Effect::Bind(binding(input)?),
-        tag::UNBIND => Effect::Unbind { name: string(input)? },
-        tag::BY => Effect::By(Author {
-            binding: string(input)?,
-            digest: take_bytes(input)?,
-            caller: string(input)?,
-        }),
+        tag::PLUGIN_PUT => {
+            Effect::PluginPut(read::<pb::PluginRecord>(input, "a plugin")?.try_into()?)
+        }
+        tag::PLUGIN_REMOVE => Effect::PluginRemove { name: string(input)? },
+        tag::TRIGGER_SET => {
+            Effect::TriggerSet(read::<pb::TriggerState>(input, "a trigger's state")?.into())
+        }
+        tag::TRIGGER_DROP => Effect::TriggerDrop { binding: string(input)? },
+        tag::BY => {
+            let main = int(input)?;
+            Effect::By { main, author: Arc::new(Author::decode(&take_bytes(input)?)?) }
+        }
         tag::REQUEST => Effect::Request { id: take_bytes(input)? },
         tag::FEATURE_LEVEL => {
             let level = u32::try_from(int(input)?);
@@ -207,11 +213,19 @@ fn fields(out: &mut Vec<u8>, tag: u8, values: &[&[u8]]) {
     values.iter().for_each(|value| put_bytes(out, value));
 }
 
+fn message(out: &mut Vec<u8>, tag: u8, message: &impl Message) {
+    fields(out, tag, &[&message.encode_to_vec()]);
+}
+
+fn read<M: Message + Default>(input: &mut Bytes, what: &'static str) -> Result<M, CodecError> {
+    M::decode(take_bytes(input)?).map_err(|_| CodecError::Damaged(what))
+}
+
 fn put_int(out: &mut Vec<u8>, value: i64) {
     encode_varint(value as u64, out);
 }
 
-fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     encode_varint(bytes.len() as u64, out);
     out.extend_from_slice(bytes);
 }
@@ -231,11 +245,11 @@ fn take(input: &mut Bytes, len: usize) -> Result<Bytes, CodecError> {
     Ok(input.split_to(len))
 }
 
-fn byte(input: &mut Bytes) -> Result<u8, CodecError> {
+pub(super) fn byte(input: &mut Bytes) -> Result<u8, CodecError> {
     Ok(take(input, 1)?[0])
 }
 
-fn int(input: &mut Bytes) -> Result<i64, CodecError> {
+pub(super) fn int(input: &mut Bytes) -> Result<i64, CodecError> {
     decode_varint(input).map(|value| value as i64).map_err(|_| CodecError::Damaged("a number"))
 }
 
@@ -243,12 +257,12 @@ fn sub(input: &mut Bytes) -> Result<u32, CodecError> {
     u32::try_from(int(input)?).map_err(|_| CodecError::Damaged("a sub-revision"))
 }
 
-fn take_bytes(input: &mut Bytes) -> Result<Bytes, CodecError> {
+pub(super) fn take_bytes(input: &mut Bytes) -> Result<Bytes, CodecError> {
     let len = usize::try_from(int(input)?).map_err(|_| CodecError::Damaged("a length"))?;
     take(input, len)
 }
 
-fn string(input: &mut Bytes) -> Result<String, CodecError> {
+pub(super) fn string(input: &mut Bytes) -> Result<String, CodecError> {
     let bytes = take_bytes(input)?;
     String::from_utf8(bytes.into()).map_err(|_| CodecError::Damaged("a name that is not UTF-8"))
 }
@@ -266,17 +280,6 @@ fn alarm(input: &mut Bytes) -> Result<Alarm, CodecError> {
         _ => return Err(CodecError::Damaged("an alarm's kind")),
     };
     Ok(Alarm { member, kind })
-}
-
-fn binding(input: &mut Bytes) -> Result<Binding, CodecError> {
-    let (name, digest) = (string(input)?, take_bytes(input)?);
-    let (prefix, config) = (take_bytes(input)?, take_bytes(input)?);
-    let on_failure = match &take_bytes(input)?[..] {
-        [0] => FailurePolicy::Closed,
-        [1] => FailurePolicy::Open,
-        _ => return Err(CodecError::Damaged("a failure policy")),
-    };
-    Ok(Binding { name, digest, prefix, config, on_failure })
 }
 
 #[cfg(test)]

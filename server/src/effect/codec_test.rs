@@ -1,12 +1,51 @@
 //! Round trips of every effect, and what happens to bytes that are not an entry.
 
 use bytes::Bytes;
+use triomphe::Arc;
 
 use super::{CodecError, decode, encode};
 use crate::effect::{
-    Alarm, AlarmKind, Attributes, Author, Binding, ChainId, Component, Effect, Entry, FailurePolicy,
+    Alarm, AlarmKind, Attributes, Author, Binding, ChainId, Component, Effect, Entry,
+    FailurePolicy, Grants, Isolation, Mode, Plugin, PluginLimits, PluginRecord, Point,
+    TriggerState, TriggerStatus,
 };
-use crate::types::{Item, LeaseId, MemberId, Revision};
+use crate::types::{Item, KeyRange, LeaseId, MemberId, Revision};
+
+/// A generation in which no field has its default.
+fn plugin(point: Point, mode: Mode) -> Plugin {
+    let binding = Binding {
+        plugin: "n".into(),
+        point,
+        digest: "d".into(),
+        prefix: "p".into(),
+        config: "c".into(),
+        grants: Grants {
+            read: vec![KeyRange::single("a"), KeyRange::prefix("b"), KeyRange::all()],
+            write: vec![KeyRange::prefix(&b"\xff"[..])],
+        },
+        limits: PluginLimits {
+            call_time_ms: Some(0),
+            memory_bytes: Some(1),
+            reads: Some(2),
+            read_bytes: Some(3),
+            writes: Some(4),
+            result_bytes: Some(5),
+            log_bytes: Some(u64::MAX),
+        },
+        on_failure: FailurePolicy::Open,
+        mode,
+        isolation: Isolation::Fresh,
+    };
+    let plain =
+        Binding { limits: PluginLimits::default(), prefix: Bytes::new(), ..binding.clone() };
+    Plugin {
+        name: "n".into(),
+        generation: u64::MAX,
+        digest: "d".into(),
+        bindings: vec![plain, binding],
+        restored: Some(7),
+    }
+}
 
 fn every_effect() -> Vec<Effect> {
     let alarm = Alarm { member: MemberId(u64::MAX), kind: AlarmKind::Corrupt };
@@ -21,15 +60,36 @@ fn every_effect() -> Vec<Effect> {
         Effect::AlarmClear(Alarm { kind: AlarmKind::NoSpace, ..alarm }),
         Effect::ComponentStore(Component { digest: "d".into(), bytes: "b".into() }),
         Effect::ComponentDrop { digest: "d".into() },
-        Effect::Bind(Binding {
-            name: "n".into(),
-            digest: "d".into(),
-            prefix: "p".into(),
-            config: Bytes::new(),
-            on_failure: FailurePolicy::Open,
+        Effect::PluginPut(PluginRecord {
+            current: plugin(Point::WritePolicy, Mode::Enforce),
+            previous: vec![
+                plugin(Point::Trigger, Mode::Monitor),
+                plugin(Point::Recipe, Mode::Disabled),
+            ],
         }),
-        Effect::Unbind { name: "n".into() },
-        Effect::By(Author { binding: "b".into(), digest: "d".into(), caller: "c".into() }),
+        Effect::PluginRemove { name: "n".into() },
+        Effect::TriggerSet(TriggerState {
+            binding: "n/trigger/p".into(),
+            cursor: 9,
+            status: TriggerStatus::Running,
+        }),
+        Effect::TriggerSet(TriggerState {
+            binding: "n/trigger/p".into(),
+            cursor: 9,
+            status: TriggerStatus::Paused { error: "why".into(), attempts: 3, last: 11 },
+        }),
+        Effect::TriggerDrop { binding: "n/trigger/p".into() },
+        Effect::By {
+            main: 4,
+            author: Arc::new(Author {
+                plugin: "b".into(),
+                point: Point::Recipe,
+                digest: "d".into(),
+                caller: "c".into(),
+                depth: 255,
+                via: vec!["a".into(), "b".into()],
+            }),
+        },
         Effect::Request { id: "id".into() },
         Effect::FeatureLevel(3),
         Effect::Publish(Attributes {

@@ -2,8 +2,9 @@
 //! decision: two members that hold the same state end with the same state.
 
 use bytes::Bytes;
+use triomphe::Arc;
 
-use super::ChainId;
+use super::{Author, BindingId, ChainId, PluginRecord, TriggerState};
 use crate::types::{Item, LeaseId, MemberId, Revision};
 
 /// One sequenced batch of decisions, as the log carries it.
@@ -49,19 +50,30 @@ pub enum Effect {
     AlarmClear(Alarm),
     /// A component's bytes are known to the cluster under their digest.
     ComponentStore(Component),
-    /// No binding names the component any more.
+    /// No generation of any plugin names the component any more.
     ComponentDrop {
         digest: Bytes,
     },
-    /// A plugin is bound, or bound anew, under this name.
-    Bind(Binding),
-    Unbind {
+    /// A plugin is, from now on, this.
+    PluginPut(PluginRecord),
+    /// A plugin is gone, with all its generations.
+    PluginRemove {
         name: String,
+    },
+    /// A trigger stands here.
+    TriggerSet(TriggerState),
+    /// A trigger's binding is gone.
+    TriggerDrop {
+        binding: BindingId,
     },
     /// What a member says of itself.
     Publish(Attributes),
-    /// Who caused the effects that follow, up to the next author: for audit and blame.
-    By(Author),
+    /// Who wrote what follows at the main revision `main`, up to the next author: for blame. It
+    /// says nothing of other revisions.
+    By {
+        main: i64,
+        author: Arc<Author>,
+    },
     /// A request's id, remembered so that a repeat of it can be recognised.
     Request {
         id: Bytes,
@@ -83,17 +95,6 @@ pub enum AlarmKind {
     Corrupt,
 }
 
-/// The originator of effects.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Author {
-    /// Binding whose plugin wrote them; empty for a client's own writes.
-    pub binding: String,
-    /// Digest of the plugin's component.
-    pub digest: Bytes,
-    /// User on whose behalf it ran; empty without auth.
-    pub caller: String,
-}
-
 /// A wasm component as deployed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Component {
@@ -102,33 +103,10 @@ pub struct Component {
     pub bytes: Bytes,
 }
 
-/// A plugin put on an extension point for a prefix.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Binding {
-    pub name: String,
-    /// Digest of the component it runs.
-    pub digest: Bytes,
-    /// Keys whose writes it decides about.
-    pub prefix: Bytes,
-    /// Handed to the plugin as it is.
-    pub config: Bytes,
-    pub on_failure: FailurePolicy,
-}
-
 /// A member's own word on how it is called and where clients reach it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
     pub member: MemberId,
     pub name: String,
     pub client_urls: Vec<String>,
-}
-
-/// What a trap or a timeout of a plugin means for the write it was asked about.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FailurePolicy {
-    /// The write is refused.
-    #[default]
-    Closed,
-    /// The write passes.
-    Open,
 }

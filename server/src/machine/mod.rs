@@ -11,5 +11,5 @@ pub use crate::mvcc::{Change, What};
 pub use apply::{Applied, Diverged, apply};
 pub use load::{LoadError, load};
 pub use registry::Registry;
-pub use rows::{Row, Rows, position_rows};
+pub use rows::{Row, Rows, lease_of_row, position_rows};
 pub use state::State;

@@ -1,18 +1,18 @@
-//! The small, rarely changed part of the state: alarms, plugin bindings and components.
+//! The small, rarely changed part of the state: alarms, plugins and their components.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
-use crate::effect::{Alarm, AlarmKind, Attributes, Binding};
-use crate::types::MemberId;
+use crate::effect::{Alarm, AlarmKind, Attributes, Binding, PluginRecord, Point};
+use crate::types::{KeyRange, MemberId};
 
 /// Shared as a whole between versions of the state and copied when it changes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Registry {
     pub alarms: BTreeSet<Alarm>,
     /// By name.
-    pub bindings: BTreeMap<String, Binding>,
+    pub plugins: BTreeMap<String, PluginRecord>,
     /// What each member has said of itself.
     pub members: BTreeMap<MemberId, Attributes>,
     /// Component bytes by their digest.
@@ -25,8 +25,27 @@ impl Registry {
         self.alarms.iter().any(|alarm| alarm.kind == kind)
     }
 
-    /// The bindings whose prefix `key` lies under, by name.
-    pub fn bindings_of<'a>(&'a self, key: &'a [u8]) -> impl Iterator<Item = &'a Binding> {
-        self.bindings.values().filter(move |binding| key.starts_with(&binding.prefix))
+    /// The bindings in force, whatever their mode, in order of plugin, point and prefix.
+    pub fn bindings(&self) -> impl Iterator<Item = &Binding> {
+        self.plugins.values().flat_map(|record| &record.current.bindings)
+    }
+
+    /// The binding of this id.
+    pub fn binding(&self, id: &str) -> Option<&Binding> {
+        let (name, _) = id.split_once('/')?;
+        self.plugins.get(name)?.current.bindings.iter().find(|binding| binding.id() == id)
+    }
+
+    /// The bindings on a point under whose prefix some key of `ranges` may lie, in the order of
+    /// [`Registry::bindings`].
+    pub fn bindings_over<'a>(
+        &'a self,
+        point: Point,
+        ranges: &'a [KeyRange],
+    ) -> impl Iterator<Item = &'a Binding> {
+        self.bindings().filter(move |binding| {
+            let prefix = KeyRange::prefix(binding.prefix.clone());
+            binding.point == point && ranges.iter().any(|range| range.overlaps(&prefix))
+        })
     }
 }

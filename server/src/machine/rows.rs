@@ -15,6 +15,7 @@ pub type Rows = Vec<Row>;
 
 /// Rows of the machine begin with this; the system space holds others too.
 pub(super) const SPACE: &[u8] = b"machine/";
+const LEASE: &[u8] = b"lease/";
 pub(super) const POSITION: &[u8] = b"machine/position";
 const POSITION_FORMAT: u8 = 1;
 const POSITION_BYTES: usize = 1 + 8 + 8 + 8 + ChainId::ENCODED_BYTES + 4 + 8;
@@ -78,10 +79,16 @@ pub(super) fn lease(state: &State, id: LeaseId) -> Row {
         let both = [grant, checkpoint];
         encoded(if lease.remaining == 0 { &both[..1] } else { &both })
     });
-    (key(&[b"lease/", &id.0.to_be_bytes()]), value)
+    (key(&[LEASE, &id.0.to_be_bytes()]), value)
 }
 
-/// The row that an effect on alarms, bindings or components makes or removes.
+/// The lease that a row is about, if it is about one.
+pub fn lease_of_row(key: &[u8]) -> Option<LeaseId> {
+    let id = key.strip_prefix(SPACE)?.strip_prefix(LEASE)?;
+    id.try_into().ok().map(i64::from_be_bytes).map(LeaseId)
+}
+
+/// The row that an effect on alarms, plugins, triggers or components makes or removes.
 pub(super) fn registered(effect: &Effect) -> Row {
     let value = || Some(encoded(std::slice::from_ref(effect)));
     match effect {
@@ -89,8 +96,10 @@ pub(super) fn registered(effect: &Effect) -> Row {
         Effect::AlarmClear(alarm) => (alarm_key(alarm), None),
         Effect::ComponentStore(component) => (key(&[b"component/", &component.digest]), value()),
         Effect::ComponentDrop { digest } => (key(&[b"component/", digest]), None),
-        Effect::Bind(binding) => (key(&[b"binding/", binding.name.as_bytes()]), value()),
-        Effect::Unbind { name } => (key(&[b"binding/", name.as_bytes()]), None),
+        Effect::PluginPut(record) => (plugin_key(&record.current.name), value()),
+        Effect::PluginRemove { name } => (plugin_key(name), None),
+        Effect::TriggerSet(state) => (trigger_key(&state.binding), value()),
+        Effect::TriggerDrop { binding } => (trigger_key(binding), None),
         Effect::Publish(own) => (key(&[b"member/", &own.member.0.to_be_bytes()]), value()),
         other => unreachable!("not a registry effect: {other:?}"),
     }
@@ -98,6 +107,14 @@ pub(super) fn registered(effect: &Effect) -> Row {
 
 fn alarm_key(alarm: &crate::effect::Alarm) -> Bytes {
     key(&[b"alarm/", &alarm.member.0.to_be_bytes(), b"/", &[alarm.kind as u8]])
+}
+
+fn plugin_key(name: &str) -> Bytes {
+    key(&[b"plugin/", name.as_bytes()])
+}
+
+fn trigger_key(binding: &str) -> Bytes {
+    key(&[b"trigger/", binding.as_bytes()])
 }
 
 fn key(parts: &[&[u8]]) -> Bytes {

@@ -8,9 +8,9 @@ use triomphe::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Change, Registry, Rows, What, rows};
-use crate::effect::{ChainId, Effect};
+use crate::effect::{Author, ChainId, Effect, TriggerState};
 use crate::lease::{Lease, Leases};
-use crate::mvcc::Tree;
+use crate::mvcc::{Keyed, Tree};
 use crate::types::{Item, LeaseId, Revision};
 
 /// Everything that entries have made so far.
@@ -33,6 +33,16 @@ pub struct State {
     items: Tree<Item>,
     leases: Leases,
     registry: Arc<Registry>,
+    /// Beside the registry, as they move with every batch of events.
+    triggers: Tree<TriggerState>,
+    /// Whose the writes of one main revision are, from the last [`Effect::By`] on.
+    by: Option<(i64, Arc<Author>)>,
+}
+
+impl Keyed for TriggerState {
+    fn key(&self) -> &[u8] {
+        self.binding.as_bytes()
+    }
 }
 
 impl Default for State {
@@ -49,6 +59,8 @@ impl Default for State {
             items: Tree::new(),
             leases: Leases::default(),
             registry: Arc::new(Registry::default()),
+            by: None,
+            triggers: Tree::new(),
         }
     }
 }
@@ -82,13 +94,22 @@ impl State {
         self.leases.iter().map(move |lease| (lease.id, seconds(lease.ttl), seconds(lease.left())))
     }
 
-    /// Alarms, bindings and components.
+    /// Alarms, plugins and components.
     pub fn registry(&self) -> &Registry {
         &self.registry
     }
 
     pub fn has_bindings(&self) -> bool {
-        !self.registry.bindings.is_empty()
+        !self.registry.plugins.is_empty()
+    }
+
+    /// How far each trigger has come, by binding.
+    pub fn triggers(&self) -> &Tree<TriggerState> {
+        &self.triggers
+    }
+
+    pub fn trigger(&self, binding: &str) -> Option<&TriggerState> {
+        self.triggers.get(binding.as_bytes())
     }
 
     /// The place of the next write in a new transaction.
@@ -119,7 +140,16 @@ impl State {
             }
             Effect::Compact { revision } => self.compacted = self.compacted.max(*revision),
             Effect::FeatureLevel(level) => self.feature_level = *level,
-            Effect::By(_) | Effect::Request { .. } => {}
+            Effect::By { main, author } => self.by = Some((*main, author.clone())),
+            Effect::Request { .. } => {}
+            Effect::TriggerSet(trigger) => {
+                self.triggers.insert(trigger.clone());
+                rows.push(rows::registered(effect));
+            }
+            Effect::TriggerDrop { binding } => {
+                self.triggers.remove(binding.as_bytes());
+                rows.push(rows::registered(effect));
+            }
             registered => self.register(registered, rows),
         }
     }
@@ -141,7 +171,7 @@ impl State {
                 self.leases.attach(item.lease(), item.key());
             }
         }
-        Change { at, what: What::Put(item.clone()), prev }
+        Change { at, what: What::Put(item.clone()), prev, author: self.author_at(at) }
     }
 
     fn delete(&mut self, key: &Bytes, at: Revision) -> Option<Change> {
@@ -151,7 +181,12 @@ impl State {
         if !prev.lease().is_none() {
             self.leases.detach(prev.lease(), key);
         }
-        Some(Change { at, what: What::Delete { key: key.clone() }, prev: Some(prev) })
+        let (what, author) = (What::Delete { key: key.clone() }, self.author_at(at));
+        Some(Change { at, what, prev: Some(prev), author })
+    }
+
+    fn author_at(&self, at: Revision) -> Option<Arc<Author>> {
+        self.by.as_ref().filter(|(main, _)| *main == at.main).map(|(_, author)| author.clone())
     }
 
     fn count_in(&mut self, item: &Item) {
@@ -173,12 +208,12 @@ impl State {
                 registry.components.insert(component.digest.clone(), component.bytes.clone());
             }
             Effect::ComponentDrop { digest } => drop(registry.components.remove(digest)),
-            Effect::Bind(binding) => {
-                registry.bindings.insert(binding.name.clone(), binding.clone());
+            Effect::PluginPut(record) => {
+                registry.plugins.insert(record.current.name.clone(), record.clone());
                 self.bindings_revision += 1;
             }
-            Effect::Unbind { name } => {
-                registry.bindings.remove(name);
+            Effect::PluginRemove { name } => {
+                registry.plugins.remove(name);
                 self.bindings_revision += 1;
             }
             Effect::Publish(own) => drop(registry.members.insert(own.member, own.clone())),

@@ -1,7 +1,9 @@
 //! What applying an effect did to one key: for the history, the store and the watchers.
 
 use bytes::Bytes;
+use triomphe::Arc;
 
+use crate::effect::Author;
 use crate::types::{Item, Revision};
 
 /// One change of one key.
@@ -11,6 +13,8 @@ pub struct Change {
     pub what: What,
     /// The live item it took the place of.
     pub prev: Option<Item>,
+    /// The plugin that made it; none for a client's own.
+    pub author: Option<Arc<Author>>,
 }
 
 /// The record that a change leaves in the store.

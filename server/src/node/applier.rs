@@ -5,15 +5,17 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::answer::Decided;
 use super::applied::Version;
+use super::metrics;
 use super::past;
 use super::reign::Leading;
 use super::shared::Shared;
 use super::snapshot;
 use crate::effect::{self, ChainId};
-use crate::machine::{self, Applied, Change, State};
+use crate::machine::{self, Applied, Change, State, What};
 use crate::raft::{
     self, LogId, Outcome, Payload, SnapshotSource, Staged, Stager, StoredMembership,
 };
@@ -22,6 +24,8 @@ use bytes::Bytes;
 
 /// Answers worth giving at once.
 const FEW_ANSWERS: usize = 2;
+/// A batch that takes longer is told in the metrics (`--warning-apply-duration`), as etcd.
+const SLOW_APPLY: Duration = Duration::from_millis(100);
 /// Bytes behind which the store counts as congested: half of what it takes before it blocks.
 const CONGESTED_BYTES: usize = 32 * 1024 * 1024;
 
@@ -80,6 +84,7 @@ impl raft::Applier for Applier {
         membership: StoredMembership,
         staged: Staged,
     ) -> io::Result<()> {
+        metrics::SNAPSHOTS_APPLYING.set(1);
         let snapshot::Complete { installed, state, history } = staged.take();
         let index = last.map_or(0, |last| last.index);
         self.shared.replace_store(installed, index)?;
@@ -92,6 +97,7 @@ impl raft::Applier for Applier {
         self.shared.applied.publish(Version { state, index });
         // Watchers go on from the snapshot's history, or hear that it does not reach back.
         self.shared.hub.reset(revision, compacted);
+        metrics::SNAPSHOTS_APPLYING.set(0);
         tracing::info!(index, revision, "applied snapshot");
         Ok(())
     }
@@ -167,10 +173,13 @@ impl Applier {
         let staged = std::mem::take(&mut self.staged);
         let (true, Some(last)) = (staged.any, self.last) else { return };
         let shared = &self.shared;
+        let started = shared.clock.now();
+        count(&staged.changes);
         shared.history.load().extend(&staged.changes);
         shared.write_behind(self.store_batch(last, &staged));
         let version = Version { state: self.state.clone(), index: last.index };
         let old = shared.applied.publish(version);
+        count_leases(&staged.rows, &old.state, &self.state);
         shared.hub.publish(past::committed(staged.changes));
         let mut answers = staged.answers;
         if let Some((ChainId { term, epoch, .. }, late)) = shared.pipeline.published() {
@@ -179,6 +188,11 @@ impl Applier {
         self.answer(answers);
         // Freeing what only the old version held takes time that raft's thread has not.
         shared.reaper.take(old);
+        let took = self.shared.clock.now().since(started);
+        metrics::APPLY_SECONDS.observe(took.as_secs_f64());
+        if took > SLOW_APPLY {
+            metrics::SLOW_APPLIES.inc();
+        }
     }
 
     /// Many answers are given from a thread that serves clients: waking a task from there costs a
@@ -213,6 +227,40 @@ impl Applier {
             self.shared.sole_voter.applied(log_id.index);
         }
         self.membership = membership;
+    }
+}
+
+/// Counts a batch with one addition for each figure.
+fn count(changes: &[Change]) {
+    let (mut puts, mut bytes, mut txns, mut single) = (0, 0, 0, true);
+    let mut last = 0;
+    for change in changes {
+        if let What::Put(item) = &change.what {
+            puts += 1;
+            bytes += item.size_bytes();
+        }
+        // The second change of a revision makes it a transaction.
+        txns += u64::from(change.at.main == last && single);
+        single = change.at.main != last;
+        last = change.at.main;
+    }
+    metrics::PUTS.inc_by(puts);
+    metrics::DELETES.inc_by(changes.len() as u64 - puts);
+    metrics::TXNS.inc_by(txns);
+    metrics::PUT_BYTES.add(bytes as i64);
+}
+
+/// Leases that the batch brought or ended, by what was there before it and is after it.
+fn count_leases(rows: &machine::Rows, before: &State, after: &State) {
+    for id in rows.iter().filter_map(|(key, _)| machine::lease_of_row(key)) {
+        match (before.lease(id), after.lease(id)) {
+            (None, Some(lease)) => {
+                metrics::LEASES_GRANTED.inc();
+                metrics::LEASE_TTL_SECONDS.observe(lease.ttl as f64);
+            }
+            (Some(_), None) => metrics::LEASES_REVOKED.inc(),
+            _ => {}
+        }
     }
 }
 

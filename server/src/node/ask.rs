@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 
+use super::plugin::{Handled, TriggerBatch};
 use crate::decide::{Reply, Request};
 use crate::types::LeaseId;
 
@@ -10,6 +11,8 @@ use crate::types::LeaseId;
 #[derive(Clone, Debug)]
 pub enum Ask {
     Decide(Request),
+    /// Have a trigger handle events. Asked by the leader's own duty only.
+    Handle(Box<TriggerBatch>),
     /// Restart a lease's time.
     KeepAlive(LeaseId),
     /// What is left of a lease, and its keys if wanted.
@@ -23,6 +26,7 @@ pub enum Ask {
 #[derive(Clone, Debug)]
 pub enum Said {
     Reply(Reply),
+    Handled(Handled),
     KeepAlive(KeepAlive),
     TimeToLive(TimeToLive),
 }

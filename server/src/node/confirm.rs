@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::answer::Decided;
 use super::error::Failure;
+use super::metrics;
 use super::reign::Leading;
 use super::sequencer::Submission;
 use super::shared::Shared;
@@ -64,6 +65,7 @@ impl Rounds {
         let mut waiting = Vec::new();
         while self.waiting.recv_many(&mut waiting, ROUND_WAITERS_MAX).await > 0 {
             let round = shared.read_index_round().await;
+            metrics::READ_INDEXES_FAILED.inc_by(u64::from(round.is_err()));
             for waiter in waiting.drain(..) {
                 match waiter {
                     // A reader that went away needs nothing.

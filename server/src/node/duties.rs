@@ -9,6 +9,8 @@ use std::time::Duration;
 use portunus_proto::etcdserverpb::CompactionRequest;
 
 use super::handle::Node;
+use super::policies::start_compiler;
+use super::metrics;
 use super::shared::Shared;
 use super::space::SPACE_INTERVAL;
 use crate::clock::Tick;
@@ -39,10 +41,14 @@ pub async fn forget(shared: Arc<Shared>) {
     loop {
         let compacted = shared.applied.with(|version| version.state.compacted);
         if compacted > done {
+            let started = shared.clock.now();
             shared.hub.compact(compacted);
             let history = shared.history.load_full();
             loop {
+                let held = shared.clock.now();
                 let forgotten = history.prune(compacted, PRUNE_PORTION);
+                let held = shared.clock.now().since(held);
+                metrics::COMPACTION_PAUSE_MILLIS.observe(held.as_secs_f64() * 1e3);
                 if forgotten.is_empty() {
                     break;
                 }
@@ -50,6 +56,8 @@ pub async fn forget(shared: Arc<Shared>) {
                 tokio::task::yield_now().await;
             }
             done = compacted;
+            let took = shared.clock.now().since(started);
+            metrics::COMPACTION_MILLIS.observe(took.as_secs_f64() * 1e3);
             shared.forgotten.send_replace(done);
             tracing::info!(revision = done, "finished scheduled compaction");
         }
@@ -59,18 +67,16 @@ pub async fn forget(shared: Arc<Shared>) {
     }
 }
 
-/// Compiles the plugins of new bindings before a write asks for them.
+/// Has the plugins of new bindings compiled before a call asks for them.
 pub async fn follow_bindings(shared: Arc<Shared>) {
+    let compiler = start_compiler(&shared);
     let mut applied = shared.applied.watch();
     let mut followed = 0;
     loop {
         let version = shared.applied.load();
         if version.state.bindings_revision != followed {
             followed = version.state.bindings_revision;
-            let shared = shared.clone();
-            let compiled =
-                tokio::task::spawn_blocking(move || shared.policies.follow(&version.state));
-            if compiled.await.is_err() {
+            if compiler.send(version).is_err() {
                 return;
             }
         }
@@ -80,12 +86,17 @@ pub async fn follow_bindings(shared: Arc<Shared>) {
     }
 }
 
-/// Keeps the term that answers carry.
+/// Keeps the term that answers carry, and counts the leaders that come.
 pub async fn follow_term(shared: Arc<Shared>) {
     let mut leadership = shared.group().leadership();
+    let mut known = None;
     loop {
-        let term = leadership.borrow_and_update().term;
-        shared.term.store(term, Ordering::Relaxed);
+        let now = leadership.borrow_and_update().clone();
+        shared.term.store(now.term, Ordering::Relaxed);
+        if now.leader.is_some() && now.leader != known {
+            metrics::LEADER_CHANGES.inc();
+        }
+        known = now.leader;
         if leadership.changed().await.is_err() {
             return;
         }

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::answer::{Bounce, Call, Executed};
 use super::ask::{Ask, KeepAlive, Said, TimeToLive};
 use super::error::{Error, Failure};
+use super::metrics;
 use super::sequencer::Submission;
 use super::shared::Shared;
 use super::wire;
@@ -68,15 +69,25 @@ impl Node {
         let mut forgotten = self.shared.forgotten.subscribe();
         let _ = forgotten.wait_for(|done| *done >= compacted).await;
         let shared = self.shared.clone();
+        let (clock, started) = (shared.clock.clone(), shared.clock.now());
         match tokio::task::spawn_blocking(move || shared.store.settle()).await {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(())) => {
+                metrics::DEFRAGMENT_SECONDS.observe(clock.now().since(started).as_secs_f64());
+                Ok(())
+            }
             // The writer of the store ends with the member.
             Ok(Err(_)) | Err(_) => Err(Failure::Stopped),
         }
     }
 
     pub(super) async fn decide(&self, request: Request) -> Result<Reply, Error> {
-        match self.ask(Ask::Decide(request)).await? {
+        let pending = metrics::Pending::begin();
+        let said = self.ask(Ask::Decide(request)).await;
+        drop(pending);
+        if matches!(said, Err(Error::Failed(_))) {
+            metrics::PROPOSALS_FAILED.inc();
+        }
+        match said? {
             Said::Reply(reply) => Ok(reply),
             other => unreachable_answer(&other),
         }
@@ -85,7 +96,10 @@ impl Node {
     /// Starts a lease's time again. A lease that does not exist has TTL 0.
     pub async fn lease_keep_alive(&self, id: LeaseId) -> Result<KeepAlive, Error> {
         match self.ask(Ask::KeepAlive(id)).await? {
-            Said::KeepAlive(kept) => Ok(kept),
+            Said::KeepAlive(kept) => {
+                metrics::LEASES_RENEWED.inc_by(u64::from(kept.ttl > 0));
+                Ok(kept)
+            }
             other => unreachable_answer(&other),
         }
     }

@@ -1,192 +1,126 @@
-//! The lane: where plugins judge writes. A fixed pool of threads at low priority takes requests
-//! binding by binding in turn, and no binding may hold all of them, so a slow plugin delays its
-//! own callers and nobody else. A verdict rests on the head it was given; the sequencer checks
-//! that nothing it read has changed since.
+//! The lane: where plugins work. Threads at low priority take a binding's jobs and judge them one
+//! after the other on the newest head, each seeing what the one before wrote; the batch goes to
+//! the sequencer, which checks that nothing they read has changed since.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use super::answer::Call;
-use super::ask::Ask;
+use super::desk::{Desk, Head, Pace, Turn};
 use super::error::Failure;
-use super::judge;
-use super::reign::Leading;
-use super::sequencer::Submission;
+use super::plugin::{Evaluation, Job, Judged, Verdicts};
 use super::shared::Shared;
-use crate::decide::{Refusal, Request, Write};
-use crate::limits::REQUESTS_QUEUED_MAX;
-use crate::machine::State;
-use crate::types::KeyRange;
-use crate::view::ReadSet;
+use crate::wasm::thread_cpu_time;
 
-/// Threads that run plugins. One binding holds at most all but one.
-const THREADS: usize = 2;
+/// Jobs of one batch.
+const BATCH_JOBS: usize = 256;
+/// A batch that has taken this long is sent off: its jobs wait for the longest of them.
+const BATCH_TIME: Duration = Duration::from_millis(1);
 /// Behind whoever serves clients without plugins.
 const NICE: i32 = 5;
+/// Behind the plugins that answer quickly.
+const NICE_SLOW: i32 = 10;
 
-/// A request with its plugins' word.
-pub struct Judged {
-    pub call: Call,
-    /// The writes that policies add, or the refusal of the first that said no.
-    pub verdict: Result<Vec<Write>, Refusal>,
-    /// What the verdict rests on.
-    pub reads: ReadSet,
-    /// How often the request was judged before and the head had moved on.
-    pub tries: u32,
-    /// The binding it waited for.
-    pub binding: String,
-    /// The reign whose head it was: with another, the head may hold what never came to be.
-    pub reign: Leading,
-}
-
-struct Job {
-    call: Call,
-    head: State,
-    reign: Leading,
-    tries: u32,
-}
-
-/// The way into the lane.
-#[derive(Default)]
+/// The way into the lane, and the way of its verdicts to the sequencer.
 pub struct Lane {
-    desk: Arc<Desk>,
+    pub desk: Arc<Desk>,
+    verdicts: mpsc::UnboundedSender<Verdicts>,
+    /// Taken by the sequencer.
+    receiver: Mutex<Option<mpsc::UnboundedReceiver<Verdicts>>>,
 }
 
-/// Jobs by the first binding that must judge them.
-#[derive(Default)]
-struct Desk {
-    state: Mutex<Waiting>,
-    arrived: Condvar,
-}
-
-#[derive(Default)]
-struct Waiting {
-    jobs: HashMap<String, VecDeque<Job>>,
-    turns: VecDeque<String>,
-    running: HashMap<String, usize>,
-    count: usize,
-    closed: bool,
+impl Default for Lane {
+    fn default() -> Self {
+        // Bounded by the desk: one batch of each binding is under way.
+        let (verdicts, receiver) = mpsc::unbounded_channel();
+        Self { desk: Arc::default(), verdicts, receiver: Mutex::new(Some(receiver)) }
+    }
 }
 
 impl Lane {
-    /// The binding in whose queue `request` must wait, if any policy may have a say in it.
-    pub fn binding_for(&self, head: &State, request: &Request) -> Option<String> {
-        if !head.has_bindings() {
-            return None;
-        }
-        let writes = judge::possible_writes(request);
-        let bindings = head.registry().bindings.values();
-        let mut concerned = bindings.filter(|binding| {
-            let prefix = KeyRange::prefix(binding.prefix.clone());
-            writes.iter().any(|range| range.overlaps(&prefix))
-        });
-        concerned.next().map(|binding| binding.name.clone())
+    /// Where verdicts arrive; for the sequencer, once.
+    pub fn verdicts(&self) -> mpsc::UnboundedReceiver<Verdicts> {
+        self.receiver.lock().take().expect("one sequencer takes the verdicts")
     }
 
-    /// Has the plugins judge `call` on `head`; the sequencer hears of it through its queue.
-    pub fn judge(&self, call: Call, on: (State, Leading), binding: String, tries: u32) {
-        let (head, reign) = on;
-        let mut waiting = self.desk.state.lock();
-        if waiting.count >= REQUESTS_QUEUED_MAX || waiting.closed {
-            return call.bounce(Failure::TooManyRequests);
+    /// Queues a job, or answers its caller that there are too many.
+    pub fn push(&self, binding: &str, job: Job) {
+        if let Err(job) = self.desk.push(binding, job, true) {
+            job.call.bounce(Failure::TooManyRequests);
         }
-        waiting.count += 1;
-        if !waiting.jobs.contains_key(&binding) {
-            waiting.turns.push_back(binding.clone());
-        }
-        waiting.jobs.entry(binding).or_default().push_back(Job { call, head, reign, tries });
-        drop(waiting);
-        self.desk.arrived.notify_one();
     }
 
     /// Starts the threads; they end when the lane is closed.
-    pub fn start(&self, shared: &Arc<Shared>, queue: &mpsc::Sender<Submission>) {
-        for n in 0..THREADS {
-            let (desk, shared, queue) = (self.desk.clone(), shared.clone(), queue.clone());
-            let thread = std::thread::Builder::new().name(format!("lane-{n}"));
-            thread.spawn(move || run(&desk, &shared, &queue)).expect("a thread can be started");
+    pub fn start(&self, shared: &Arc<Shared>) {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        for n in 0..(cores / 2).clamp(1, 4) {
+            self.spawn(format!("lane-{n}"), shared, Pace::Brisk, NICE);
+        }
+        self.spawn("lane-slow".into(), shared, Pace::Slow, NICE_SLOW);
+    }
+
+    fn spawn(&self, name: String, shared: &Arc<Shared>, pace: Pace, nice: i32) {
+        let (desk, shared) = (self.desk.clone(), shared.clone());
+        let verdicts = self.verdicts.clone();
+        let work = move || {
+            if let Err(error) = rustix::process::setpriority_process(None, nice) {
+                tracing::debug!(%error, "priority of a plugin thread not lowered");
+            }
+            while let Some((binding, head)) = desk.next(pace) {
+                let turn = take_turn(&desk, &shared, &binding, &head);
+                if let Some(batch) = turn
+                    && verdicts.send(batch).is_err()
+                {
+                    return;
+                }
+            }
+        };
+        std::thread::Builder::new().name(name).spawn(work).expect("a thread can be started");
+    }
+
+    /// One turn of whoever is next, on the caller's thread.
+    #[cfg(test)]
+    pub fn turn(&self, shared: &Shared, pace: Pace) {
+        let Some((binding, head)) = self.desk.next(pace) else { return };
+        if let Some(batch) = take_turn(&self.desk, shared, &binding, &head) {
+            self.verdicts.send(batch).expect("the sequencer is there");
         }
     }
 
     pub fn close(&self) {
-        self.desk.state.lock().closed = true;
-        self.desk.arrived.notify_all();
-    }
-}
-
-fn run(desk: &Desk, shared: &Shared, queue: &mpsc::Sender<Submission>) {
-    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-        tracing::debug!(%error, "priority of a plugin thread not lowered");
-    }
-    while let Some((binding, job)) = desk.next() {
-        let judged = judge_one(shared, job, binding.clone());
-        desk.done(&binding);
-        if let Some(judged) = judged
-            && queue.blocking_send(Submission::Judged(Box::new(judged))).is_err()
-        {
-            return;
+        for job in self.desk.close() {
+            job.call.bounce(Failure::Stopped);
         }
     }
 }
 
-fn judge_one(shared: &Shared, job: Job, binding: String) -> Option<Judged> {
-    let Job { call, head, reign, tries } = job;
-    if call.is_abandoned() {
-        return None;
-    }
-    let Ask::Decide(request) = &call.ask else { return None };
-    let (verdict, reads) = judge::judge(shared, &head, request);
-    Some(Judged { call, verdict, reads, tries, binding, reign })
-}
-
-impl Desk {
-    /// The next job, in turn; `None` when the lane is closed.
-    fn next(&self) -> Option<(String, Job)> {
-        let mut waiting = self.state.lock();
-        loop {
-            if waiting.closed {
-                return None;
-            }
-            if let Some(found) = waiting.take() {
-                return Some(found);
-            }
-            self.arrived.wait(&mut waiting);
+/// Judges a binding's jobs until the batch is full.
+fn take_turn(desk: &Desk, shared: &Shared, binding: &str, head: &Head) -> Option<Verdicts> {
+    let (begun, cpu) = (shared.clock.now(), thread_cpu_time());
+    let mut evaluation = Evaluation::new(shared, head);
+    let mut judged: Vec<Judged> = Vec::new();
+    let mut turn = Turn::Nothing;
+    while judged.len() < BATCH_JOBS && shared.clock.now().since(begun) < BATCH_TIME {
+        let Some(job) = desk.take(binding) else { break };
+        if job.call.is_abandoned() {
+            continue;
         }
-    }
-
-    fn done(&self, binding: &str) {
-        let mut waiting = self.state.lock();
-        if let Some(running) = waiting.running.get_mut(binding) {
-            *running -= 1;
-            if *running == 0 {
-                waiting.running.remove(binding);
+        match evaluation.judge(job) {
+            Ok(done) => judged.push(done),
+            Err(job) => {
+                desk.put_back(binding, job);
+                turn = Turn::NotReady;
+                break;
             }
         }
-        let more = waiting.count > 0;
-        drop(waiting);
-        if more {
-            self.arrived.notify_one();
-        }
     }
-}
-
-impl Waiting {
-    fn take(&mut self) -> Option<(String, Job)> {
-        let free = |binding: &String| self.running.get(binding).copied().unwrap_or(0) + 1 < THREADS;
-        let at = self.turns.iter().position(free)?;
-        let binding = self.turns.remove(at)?;
-        let jobs = self.jobs.get_mut(&binding)?;
-        let job = jobs.pop_front()?;
-        if jobs.is_empty() {
-            self.jobs.remove(&binding);
-        } else {
-            self.turns.push_back(binding.clone());
-        }
-        self.count -= 1;
-        *self.running.entry(binding.clone()).or_default() += 1;
-        Some((binding, job))
+    if !judged.is_empty() {
+        turn = Turn::Sent;
     }
+    let calls = judged.len() as u32;
+    desk.end_turn(binding, calls, thread_cpu_time().saturating_sub(cpu), &turn);
+    let (reign, base) = (head.reign, head.state.revision);
+    (calls > 0).then(|| Verdicts { binding: binding.to_owned(), reign, base, judged })
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::applied::Applied;
 use crate::machine::{Change, What};
 use crate::mvcc::{History, RecordError, Records};
-use crate::storage::{Record, Store};
+use crate::storage::{Body, Record, Store};
 use crate::types::{Item, KeyRange, Revision};
 use crate::watch::{self, Chunk, Committed, Event, HistoryError};
 
@@ -19,7 +19,7 @@ pub struct StoreRecords(pub Arc<Store>);
 impl Records for StoreRecords {
     fn record(&self, at: Revision) -> Result<Option<Item>, RecordError> {
         match self.0.record(at) {
-            Ok(Some(Record::Put(item))) => Ok(Some(item)),
+            Ok(Some(Record { body: Body::Put(item), .. })) => Ok(Some(item)),
             Ok(_) => Ok(None),
             Err(error) => Err(RecordError { at, why: error.to_string() }),
         }
@@ -89,7 +89,8 @@ impl Gathered {
 
     fn push(&mut self, at: Revision, record: Record) {
         self.bytes += record.encoded_len();
-        let event = Event::new(change(record), None);
+        let Record { body, author } = record;
+        let event = Event::new(change(body), None).by(author);
         match self.revisions.last_mut() {
             Some((last, events)) if *last == at.main => events.push(event),
             _ => self.revisions.push((at.main, vec![event])),
@@ -102,19 +103,19 @@ impl Gathered {
     }
 }
 
-fn change(record: Record) -> watch::Change {
-    match record {
-        Record::Put(item) => watch::Change::Put(item),
-        Record::Delete { key } => watch::Change::Delete { key },
+fn change(body: Body) -> watch::Change {
+    match body {
+        Body::Put(item) => watch::Change::Put(item),
+        Body::Delete { key } => watch::Change::Delete { key },
     }
 }
 
 /// Groups changes by revision, as watchers hear of them.
 pub fn committed(changes: Vec<Change>) -> Vec<Arc<Committed>> {
     let mut all: Vec<(i64, Vec<Event>)> = Vec::new();
-    for Change { at, what, prev } in changes {
+    for Change { at, what, prev, author } in changes {
         let prev = prev.and_then(|item| before_revision(item, at.main, &all));
-        let event = Event::new(watched(what), prev);
+        let event = Event::new(watched(what), prev).by(author);
         match all.last_mut() {
             Some((last, events)) if *last == at.main => events.push(event),
             _ => all.push((at.main, vec![event])),
@@ -144,17 +145,17 @@ fn watched(what: What) -> watch::Change {
 
 /// The record that a change leaves in the store.
 pub fn record(change: &Change) -> (Revision, Record) {
-    let record = match &change.what {
-        What::Put(item) => Record::Put(item.clone()),
-        What::Delete { key } => Record::Delete { key: Bytes::clone(key) },
+    let body = match &change.what {
+        What::Put(item) => Body::Put(item.clone()),
+        What::Delete { key } => Body::Delete { key: Bytes::clone(key) },
     };
-    (change.at, record)
+    (change.at, Record { body, author: change.author.clone() })
 }
 
 /// The change that a stored record stands for.
 pub fn what(record: Record) -> What {
-    match record {
-        Record::Put(item) => What::Put(item),
-        Record::Delete { key } => What::Delete { key },
+    match record.body {
+        Body::Put(item) => What::Put(item),
+        Body::Delete { key } => What::Delete { key },
     }
 }

@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use super::error::{Error, Failure};
 use super::handle::Node;
-use crate::decide::{Refusal, Request};
-use crate::effect::{Binding, Component, FailurePolicy};
+use crate::decide::{Deploy, Refusal, Request, Undeploy};
+use crate::effect::{Binding, Component, FailurePolicy, Plugin};
 
 /// What is to be deployed.
 #[derive(Clone, Debug)]
@@ -30,21 +30,33 @@ impl Node {
         let Deployment { name, component, prefix, config, on_failure } = deployment;
         let (shared, bytes) = (self.shared.clone(), component.clone());
         let inspected = tokio::task::spawn_blocking(move || shared.policies.inspect(&bytes)).await;
-        let digest = match inspected {
-            Ok(Ok(digest)) => digest,
-            Ok(Err(why)) => return Err(Refusal::InvalidComponent(why).into()),
+        let (digest, component) = match inspected {
+            Ok(Ok(inspected)) => {
+                self.shared.policies.keep(&inspected);
+                (inspected.digest, inspected.component)
+            }
+            Ok(Err(why)) => return Err(Refusal::InvalidComponent(why.to_string()).into()),
             Err(_) => return Err(Failure::Stopped.into()),
         };
-        let stored = Component { digest: digest.clone(), bytes: component };
-        self.write(Request::StoreComponent(stored)).await?;
-        let binding = Binding { name, digest: digest.clone(), prefix, config, on_failure };
-        self.write(Request::Bind(binding)).await?;
+        let binding = Binding {
+            plugin: name.clone(),
+            digest: digest.clone(),
+            prefix,
+            config,
+            on_failure,
+            ..Binding::default()
+        };
+        let plugin =
+            Plugin { name, digest: digest.clone(), bindings: vec![binding], ..Plugin::default() };
+        let components = vec![Component { digest: digest.clone(), bytes: component }];
+        let deploy = Deploy { plugins: vec![plugin], components, ..Deploy::default() };
+        self.write(Request::Deploy(deploy)).await?;
         Ok(Deployed { revision: self.header().revision, digest })
     }
 
-    /// Ends a binding. Its component stays known, so that it can be bound again.
+    /// Takes a plugin away.
     pub async fn remove_binding(&self, name: String) -> Result<i64, Error> {
-        self.write(Request::Unbind { name }).await?;
+        self.write(Request::Undeploy(Undeploy { name, ..Undeploy::default() })).await?;
         Ok(self.header().revision)
     }
 
@@ -52,6 +64,6 @@ impl Node {
     pub async fn bindings(&self) -> Result<Vec<Binding>, Error> {
         self.linearizable().await?;
         let applied = self.shared.applied.load();
-        Ok(applied.state.registry().bindings.values().cloned().collect())
+        Ok(applied.state.registry().bindings().cloned().collect())
     }
 }

@@ -1,90 +1,167 @@
-//! The policies that bindings name, compiled and ready: built when a binding first appears, kept
-//! while it stays as it is.
+//! The components that bindings name, compiled and ready to be called. Each member compiles them
+//! when a deploy is applied, on a thread of its own; whoever asks before that is told to wait.
 
-use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, OnceLock, mpsc};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use sha2::{Digest, Sha256};
 
-use crate::effect::Binding;
+use super::applied::Version;
+use super::plugin::Named;
+use super::shared::Shared;
+use crate::effect::BindingId;
 use crate::machine::State;
-use crate::wasm::{self, Engine, EngineOptions, Limits, Plugin, WritePolicy};
+use crate::wasm::{Bound, BoundOptions, CompileError, Diaries, Engine, EngineOptions, Plugin};
 
-type Built = Result<Arc<WritePolicy>, String>;
+/// Behind whoever serves clients.
+const COMPILER_NICE: i32 = 5;
 
-/// Compiled plugins by digest, and policies by the binding they serve.
+/// Whether a binding's plugin can be asked on this member.
+pub enum Readiness {
+    Ready(Arc<Bound>),
+    Compiling,
+    Broken(Arc<str>),
+}
+
+/// A component that was checked, under the digest it is stored by.
+#[derive(Clone, Debug)]
+pub struct Inspected {
+    /// SHA-256 of `component`.
+    pub digest: Bytes,
+    /// What is to be stored: the file, or the component made of it.
+    pub component: Bytes,
+    pub plugin: Plugin,
+}
+
+/// Compiled plugins by digest, and what serves each binding.
 #[derive(Default)]
 pub struct Policies {
-    engine: OnceLock<Result<Engine, String>>,
-    plugins: Mutex<HashMap<Bytes, Plugin>>,
-    policies: Mutex<HashMap<String, (Binding, Built)>>,
+    engine: OnceLock<Result<Engine, Arc<str>>>,
+    compiled: Mutex<HashMap<Bytes, Result<Plugin, Arc<str>>>>,
+    bound: Mutex<HashMap<BindingId, (Arc<Named>, Arc<Bound>)>>,
+    pub diaries: Diaries,
 }
 
 impl Policies {
-    /// The policy of `binding`. Compiles it if nobody has yet, which takes milliseconds.
-    pub fn of(&self, state: &State, binding: &Binding) -> Built {
-        if let Some((known, built)) = self.policies.lock().get(&binding.name)
-            && known == binding
-        {
-            return built.clone();
+    /// What serves the binding.
+    pub fn of(&self, named: &Arc<Named>) -> Readiness {
+        if let Some(bound) = named.bound.get() {
+            return Readiness::Ready(Arc::clone(bound));
         }
-        let built = self.build(state, binding);
-        let entry = (binding.clone(), built.clone());
-        self.policies.lock().insert(binding.name.clone(), entry);
-        built
+        let mut all = self.bound.lock();
+        let known = all.get(&named.id).filter(|(known, _)| known.binding == named.binding);
+        let bound = match known {
+            Some((_, bound)) => Arc::clone(bound),
+            None => match self.bind(named) {
+                Readiness::Ready(bound) => bound,
+                other => return other,
+            },
+        };
+        all.insert(named.id.clone(), (Arc::clone(named), Arc::clone(&bound)));
+        let _ = named.bound.set(Arc::clone(&bound));
+        Readiness::Ready(bound)
     }
 
-    /// Compiles what is new in `state` and lets go of what is gone.
-    pub fn follow(&self, state: &State) {
-        let registry = state.registry();
-        for binding in registry.bindings.values() {
-            if let Err(why) = self.of(state, binding) {
-                tracing::error!(binding = binding.name, why, "a bound plugin cannot run");
-            }
-        }
-        self.policies.lock().retain(|name, _| registry.bindings.contains_key(name));
-        self.plugins.lock().retain(|digest, _| registry.components.contains_key(digest));
-    }
-
-    /// Checks a component before it is deployed and returns its digest.
-    pub fn inspect(&self, component: &[u8]) -> Result<Bytes, String> {
-        let plugin = self.engine()?.compile(component).map_err(|error| error.to_string())?;
-        if plugin.points().is_empty() {
-            return Err("the plugin exports no extension point: export write-policy".into());
-        }
-        Ok(Bytes::copy_from_slice(&Sha256::digest(component)))
-    }
-
-    fn build(&self, state: &State, binding: &Binding) -> Built {
-        let engine = self.engine()?;
-        let plugin = self.plugin(state, &binding.digest)?;
-        let bound = wasm::Binding {
-            name: binding.name.clone(),
+    fn bind(&self, named: &Named) -> Readiness {
+        let binding = &named.binding;
+        let engine = match self.engine() {
+            Ok(engine) => engine,
+            Err(why) => return Readiness::Broken(why),
+        };
+        let plugin = match self.compiled.lock().get(&binding.digest) {
+            Some(Ok(plugin)) => plugin.clone(),
+            Some(Err(why)) => return Readiness::Broken(Arc::clone(why)),
+            None => return Readiness::Compiling,
+        };
+        let options = BoundOptions {
+            plugin: binding.plugin.clone(),
+            point: binding.point,
             prefix: binding.prefix.to_vec(),
             configuration: binding.config.to_vec(),
-            limits: Limits::MAX,
+            limits: binding.limits,
+            isolation: binding.isolation,
+            diary: self.diaries.of(&binding.plugin),
         };
-        WritePolicy::new(engine, &plugin, bound).map(Arc::new).map_err(|error| error.to_string())
+        match Bound::new(engine, &plugin, options) {
+            Ok(bound) => Readiness::Ready(Arc::new(bound)),
+            Err(error) => Readiness::Broken(error.to_string().into()),
+        }
     }
 
-    fn plugin(&self, state: &State, digest: &Bytes) -> Result<Plugin, String> {
-        if let Some(plugin) = self.plugins.lock().get(digest) {
-            return Ok(plugin.clone());
+    /// Compiles what bindings of `state` name and nobody has compiled yet, tells after each that
+    /// there is news, and lets go of what is gone.
+    pub fn follow(&self, state: &State, news: impl Fn()) {
+        let registry = state.registry();
+        for digest in registry.bindings().map(|binding| &binding.digest) {
+            if self.compiled.lock().contains_key(digest) {
+                continue;
+            }
+            let Some(component) = registry.components.get(digest) else { continue };
+            let compiled = self.engine().and_then(|engine| {
+                engine.compile(component).map_err(|error| error.to_string().into())
+            });
+            if let Err(why) = &compiled {
+                tracing::error!(%why, "a deployed plugin cannot run on this member");
+            }
+            self.compiled.lock().insert(digest.clone(), compiled);
+            news();
         }
-        let component = state.registry().components.get(digest);
-        let component = component.ok_or("its component is not stored")?;
-        let plugin = self.engine()?.compile(component).map_err(|error| error.to_string())?;
-        self.plugins.lock().insert(digest.clone(), plugin.clone());
-        Ok(plugin)
+        let ids: HashSet<BindingId> = registry.bindings().map(|binding| binding.id()).collect();
+        // Dropped outside the locks: it ends instances.
+        let gone: Vec<_> = self.bound.lock().extract_if(|id, _| !ids.contains(id)).collect();
+        drop(gone);
+        let kept = |digest: &Bytes| registry.components.contains_key(digest);
+        self.compiled.lock().retain(|digest, _| kept(digest));
+        self.diaries.retain(|plugin| registry.plugins.contains_key(plugin));
+    }
+
+    /// Compiles what a user's file holds and keeps it: a deploy need not compile it again here.
+    ///
+    /// # Errors
+    /// It is no plugin that this server can run.
+    pub fn inspect(&self, file: &[u8]) -> Result<Inspected, CompileError> {
+        let engine = self.engine().map_err(|why| CompileError::Malformed(why.to_string()))?;
+        let component = Bytes::from(engine.component_of(file)?.into_owned());
+        let plugin = engine.compile(&component)?;
+        let digest = Bytes::copy_from_slice(&plugin.digest());
+        Ok(Inspected { digest, component, plugin })
+    }
+
+    /// Keeps what was inspected, for the deploy that follows.
+    pub fn keep(&self, inspected: &Inspected) {
+        let plugin = Ok(inspected.plugin.clone());
+        self.compiled.lock().entry(inspected.digest.clone()).or_insert(plugin);
     }
 
     /// Made when the first plugin is: a cluster without plugins pays nothing for them.
-    fn engine(&self) -> Result<&Engine, String> {
+    fn engine(&self) -> Result<&Engine, Arc<str>> {
         let made = self.engine.get_or_init(|| {
-            Engine::new(EngineOptions::default()).map_err(|error| error.to_string())
+            Engine::new(EngineOptions::default()).map_err(|error| error.to_string().into())
         });
-        made.as_ref().map_err(String::clone)
+        made.as_ref().map_err(Arc::clone)
     }
+}
+
+/// Starts the thread that compiles. It takes the newest of the versions it is sent and ends with
+/// their sender.
+pub fn start_compiler(shared: &Arc<Shared>) -> mpsc::Sender<Arc<Version>> {
+    let (sender, versions) = mpsc::channel::<Arc<Version>>();
+    let shared = shared.clone();
+    let work = move || {
+        if let Err(error) = rustix::process::setpriority_process(None, COMPILER_NICE) {
+            tracing::debug!(%error, "priority of the compiler thread not lowered");
+        }
+        while let Ok(mut version) = versions.recv() {
+            while let Ok(newer) = versions.try_recv() {
+                version = newer;
+            }
+            shared.policies.follow(&version.state, || shared.lane.desk.compiled());
+        }
+    };
+    std::thread::Builder::new()
+        .name("plugin-compiler".into())
+        .spawn(work)
+        .expect("a thread can be started");
+    sender
 }

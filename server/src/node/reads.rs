@@ -10,6 +10,7 @@ use portunus_proto::etcdserverpb as pb;
 use super::applied::Version;
 use super::error::{Error, Failure};
 use super::handle::Node;
+use super::metrics;
 use super::shared::Shared;
 use crate::decide::{Past, PastView, Refusal, kv, txn};
 use crate::mvcc;
@@ -28,6 +29,7 @@ impl Node {
     /// Reads a range, linearizable unless the request says otherwise.
     pub async fn range(&self, request: pb::RangeRequest) -> Result<pb::RangeResponse, Error> {
         kv::check_range(&request)?;
+        metrics::RANGES.inc();
         if !request.serializable {
             self.linearizable().await?;
         }
@@ -47,6 +49,7 @@ impl Node {
     ) -> Result<impl Stream<Item = Result<pb::RangeStreamResponse, Error>> + Send + use<>, Error>
     {
         kv::check_range(&request)?;
+        metrics::RANGES.inc();
         if !request.serializable {
             self.linearizable().await?;
         }
@@ -78,6 +81,7 @@ impl Node {
     /// Runs a transaction that cannot write.
     pub(super) async fn read_txn(&self, request: pb::TxnRequest) -> Result<pb::TxnResponse, Error> {
         txn::check(&request, self.shared.options.max_txn_ops)?;
+        metrics::RANGES.inc_by(request.success.len().max(request.failure.len()) as u64);
         if !txn::is_serializable(&request) {
             self.linearizable().await?;
         }
@@ -98,7 +102,10 @@ impl Node {
         };
         match tokio::time::timeout(deadline, read).await {
             Ok(result) => result,
-            Err(_) => Err(Failure::TimedOut.into()),
+            Err(_) => {
+                metrics::READ_INDEXES_SLOW.inc();
+                Err(Failure::TimedOut.into())
+            }
         }
     }
 
@@ -140,8 +147,11 @@ impl Node {
             return Err(Refusal::Compacted.into());
         }
         let shared = self.shared.clone();
+        let started = shared.clock.now();
+        let clock = shared.clock.clone();
         let hashed = tokio::task::spawn_blocking(move || hash(&shared, &version, at)).await;
         let hash = hashed.map_err(|_| Failure::Unreadable)??;
+        metrics::HASH_SECONDS.observe(clock.now().since(started).as_secs_f64());
         Ok(HashKv { hash, compact_revision: compacted, hash_revision: at })
     }
 

@@ -3,8 +3,13 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
 use super::applied::Version;
+
+/// How long versions gather before they are freed together: a wake-up of the thread costs whoever
+/// hands over more than freeing one costs here.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// Takes versions nobody reads any more.
 pub struct Reaper(Sender<Arc<Version>>);
@@ -13,7 +18,13 @@ impl Reaper {
     pub fn start() -> std::io::Result<Self> {
         let (give, take): (_, Receiver<Arc<Version>>) = channel();
         let thread = std::thread::Builder::new().name("reaper".into());
-        thread.spawn(move || take.into_iter().for_each(drop))?;
+        thread.spawn(move || {
+            while let Ok(version) = take.recv() {
+                drop(version);
+                std::thread::sleep(GATHER);
+                take.try_iter().for_each(drop);
+            }
+        })?;
         Ok(Self(give))
     }
 

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use super::answer::Call;
 use super::error::Failure;
 use super::lease_book::LeaseBook;
+use super::parked::Pending;
 use super::pipeline::Prepared;
 use super::sequencer::{Resolved, Sequencer};
 use crate::effect::ChainId;
@@ -103,10 +104,17 @@ impl Sequencer {
 
     /// Hands back everything that waits to be decided here.
     pub(super) fn turn_away(&mut self, why: Failure) {
+        let desk = &self.shared.lane.desk;
+        desk.publish(None);
+        let pending = self.standing_back.drain(..).chain(self.released.drain(..));
         let waiting = self.again.drain(..).chain(self.later.drain(..));
-        let waiting = waiting.chain(self.standing_back.drain(..)).chain(self.released.drain(..));
+        let waiting = waiting.chain(pending.map(Pending::into_call));
+        let waiting = waiting.chain(desk.drain().into_iter().map(|job| job.call));
         waiting.for_each(|call| call.bounce(why));
         self.reservation = None;
+        // Who was told to wait here must hear that here is somewhere else now.
+        let parked = if why == Failure::NotLeader { Failure::LeaderChanged } else { why };
+        self.parked.end(parked);
     }
 
     fn propose_blank(&mut self, term: u64, wait: Duration) {
@@ -126,6 +134,7 @@ impl Sequencer {
             Ok(Proposed::Applied) => {
                 let later = std::mem::take(&mut self.later);
                 self.decide_again(later);
+                self.decide_released();
             }
             Ok(Proposed::Void) | Err(ProposeError::Rejected) => self.take_back(id),
             Err(ProposeError::Unknown) => self.give_up(id),
@@ -158,9 +167,21 @@ impl Sequencer {
         self.book = LeaseBook::draw_up(leases, extra, self.shared.clock.now());
         tracing::info!(term = leading.term, revision = self.head.revision, "leading");
         self.lead(leading);
+        self.begin_anew();
         // Taken back from an earlier reign after this one had begun.
         let calls = std::mem::take(&mut self.again);
         self.decide_again(calls);
+    }
+
+    /// What rests on the head that was, now that it is the applied state.
+    fn begin_anew(&mut self) {
+        self.bindings_revision = None;
+        self.reservation = None;
+        self.released.append(&mut self.standing_back);
+        self.parked.wake_where(|_| true);
+        self.publish_head();
+        self.shared.lane.desk.compiled();
+        self.decide_released();
     }
 
     fn lead(&mut self, leading: Leading) {
@@ -187,6 +208,7 @@ impl Sequencer {
     fn stop(&mut self) {
         if let Some(leading) = self.reign.leading() {
             self.shared.set_reign(None);
+            self.shared.lane.desk.publish(None);
             self.reign = Reign::Resolving(leading);
         }
     }
@@ -217,6 +239,7 @@ impl Sequencer {
         self.recent = Recent::default();
         self.book.reconcile(self.head.lease_terms(), self.shared.clock.now());
         self.lead(Leading { term, epoch });
+        self.begin_anew();
         let calls = std::mem::take(&mut self.again);
         self.decide_again(calls);
     }

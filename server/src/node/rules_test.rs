@@ -78,7 +78,7 @@ impl Hand {
     fn submit(&mut self, asks: impl IntoIterator<Item = Ask>) -> Vec<oneshot::Receiver<Delivery>> {
         let (calls, answers): (Vec<_>, Vec<_>) = asks.into_iter().map(Call::new).unzip();
         let mut batch = calls.into_iter().map(Submission::Call).collect();
-        self.sequencer.take(&mut batch);
+        self.sequencer.take(None, &mut batch);
         answers
     }
 

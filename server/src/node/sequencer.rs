@@ -5,8 +5,10 @@
 //! reign is applied, and at the first entry that was rejected or void everything stops, is
 //! resolved, and begins anew on the applied state.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -15,18 +17,23 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::answer::{Call, Decided};
 use super::ask::{Ask, Said};
 use super::batch::Batch;
+use super::desk::Head;
 use super::error::Failure;
 use super::lease_book::LeaseBook;
+use super::parked::{Lot, Pending};
+use super::plugin::{Bindings, Handled, Verdicts};
 use super::reign::Reign;
 use super::reserve::Reservation;
+use super::route::{Route, route};
 use super::shared::Shared;
-use crate::decide::{self, Draft, Refusal, Request};
-use crate::effect::ChainId;
+use super::verdicts::said;
+use crate::clock::{Clock, Tick};
+use crate::decide::{self, Advance, Draft, Refusal, Request};
+use crate::effect::{BindingId, ChainId};
 use crate::limits::{ENTRIES_IN_FLIGHT_MAX, ENTRY_DECISIONS_MAX};
 use crate::machine::State;
 use crate::raft::{Leadership, ProposeError, Proposed};
 use crate::view::Recent;
-use std::sync::Arc;
 
 /// How often leases are looked at: a lease is revoked at most this much late.
 const LEASE_TICK: Duration = Duration::from_millis(250);
@@ -34,8 +41,6 @@ const LEASE_TICK: Duration = Duration::from_millis(250);
 /// What reaches the sequencer's queue.
 pub enum Submission {
     Call(Call),
-    /// A call whose plugins have spoken.
-    Judged(Box<super::lane::Judged>),
     /// Stop proposing and let everything outstanding come home; `held` ends the freeze.
     Freeze {
         frozen: oneshot::Sender<()>,
@@ -50,6 +55,8 @@ pub(super) type Resolved = (ChainId, Result<Proposed, ProposeError>);
 pub struct Sequencer {
     pub(super) shared: Arc<Shared>,
     queue: mpsc::Receiver<Submission>,
+    /// What the lane has found.
+    verdicts: mpsc::UnboundedReceiver<Verdicts>,
     pub(super) leadership: watch::Receiver<Leadership>,
     pub(super) reign: Reign,
     pub(super) head: State,
@@ -60,12 +67,21 @@ pub struct Sequencer {
     pub(super) again: Vec<Call>,
     /// Read a revision that is sequenced and not applied: decided again when more is.
     pub(super) later: Vec<Call>,
-    /// Keys kept free for a request whose plugins were overtaken again and again.
+    /// The bindings of the head, and which version of them.
+    pub(super) bindings: Arc<Bindings>,
+    pub(super) bindings_revision: Option<u64>,
+    /// Counts what goes to the lane.
+    pub(super) order: u64,
+    /// Bindings whose batches were taken.
+    pub(super) acknowledged: Vec<BindingId>,
+    /// Decisions that wait for something to change.
+    pub(super) parked: Lot,
+    /// Keys kept free for a job that was overtaken again and again.
     pub(super) reservation: Option<Reservation>,
-    /// Requests that would write there.
-    pub(super) standing_back: Vec<Call>,
+    /// Those that would write there.
+    pub(super) standing_back: Vec<Pending>,
     /// They may go on.
-    pub(super) released: Vec<Call>,
+    pub(super) released: Vec<Pending>,
     /// Set while somebody else (a leader transfer) holds proposing back.
     held: Option<oneshot::Receiver<()>>,
 }
@@ -74,9 +90,11 @@ impl Sequencer {
     pub fn new(shared: Arc<Shared>, queue: mpsc::Receiver<Submission>) -> Self {
         let leadership = shared.group().leadership();
         let head = shared.applied.with(|version| version.state.clone());
+        let verdicts = shared.lane.verdicts();
         Self {
             shared,
             queue,
+            verdicts,
             leadership,
             reign: Reign::Follower,
             head,
@@ -85,6 +103,11 @@ impl Sequencer {
             outstanding: FuturesUnordered::new(),
             again: Vec::new(),
             later: Vec::new(),
+            bindings: Arc::default(),
+            bindings_revision: None,
+            order: 0,
+            acknowledged: Vec::new(),
+            parked: Lot::default(),
             reservation: None,
             standing_back: Vec::new(),
             released: Vec::new(),
@@ -109,15 +132,29 @@ impl Sequencer {
                 Some(resolved) = self.outstanding.next() => self.on_resolved(resolved),
                 _ = released(&mut self.held) => self.held = None,
                 _ = leases.tick() => self.on_lease_tick(),
+                () = due(&self.shared.clock, self.parked.next_due()), if open => self.on_due(),
+                Some(verdicts) = self.verdicts.recv(), if open => {
+                    self.gather(&mut arrived);
+                    self.take(Some(verdicts), &mut arrived);
+                }
                 count = self.queue.recv_many(&mut arrived, ENTRY_DECISIONS_MAX), if open => {
                     if count == 0 {
                         break;
                     }
-                    self.take(&mut arrived);
+                    self.take(None, &mut arrived);
                 }
             }
         }
         self.turn_away(Failure::Stopped);
+    }
+
+    /// What else has arrived goes into the same entry.
+    fn gather(&mut self, arrived: &mut Vec<Submission>) {
+        while arrived.len() < ENTRY_DECISIONS_MAX
+            && let Ok(submission) = self.queue.try_recv()
+        {
+            arrived.push(submission);
+        }
     }
 
     /// True when the queue may be read. A member that does not lead only hands calls back, so what
@@ -128,13 +165,19 @@ impl Sequencer {
         self.held.is_none() && room && !self.reign.is_waiting()
     }
 
-    /// Decides everything that has arrived, in order.
-    pub(super) fn take(&mut self, arrived: &mut Vec<Submission>) {
+    /// Decides everything that has arrived, in order. What the lane has found comes first: what it
+    /// foresaw holds as long as nothing else is decided before.
+    pub(super) fn take(&mut self, first: Option<Verdicts>, arrived: &mut Vec<Submission>) {
         let mut batch = Batch::default();
+        if let Some(verdicts) = first {
+            self.take_verdicts(verdicts, &mut batch);
+        }
+        while let Ok(verdicts) = self.verdicts.try_recv() {
+            self.take_verdicts(verdicts, &mut batch);
+        }
         for submission in arrived.drain(..) {
             match submission {
                 Submission::Call(call) => self.decide(call, &mut batch),
-                Submission::Judged(judged) => self.decide_judged(*judged, &mut batch),
                 Submission::Freeze { frozen, held } => self.freeze(frozen, held),
             }
             if batch.is_full() {
@@ -142,6 +185,13 @@ impl Sequencer {
             }
         }
         self.propose(batch);
+        self.decide_released();
+        self.hand_on();
+    }
+
+    /// Some parked decision's time has come.
+    fn on_due(&mut self) {
+        self.parked.wake_due(self.shared.clock.now());
         self.decide_released();
     }
 
@@ -160,19 +210,29 @@ impl Sequencer {
         if call.is_abandoned() {
             return;
         }
-        let Some(reign) = self.reign.leading() else {
+        if self.reign.leading().is_none() {
             return call.bounce(Failure::NotLeader);
-        };
+        }
+        self.look_at_bindings();
         if self.must_stand_back(&call) {
-            return self.standing_back.push(call);
+            return self.standing_back.push(Pending::Call(call));
         }
         match &call.ask {
-            Ask::Decide(request) => match self.shared.lane.binding_for(&self.head, request) {
-                Some(binding) => {
-                    self.shared.lane.judge(call, (self.head.clone(), reign), binding, 0);
+            Ask::Decide(request) => {
+                let bindings = Arc::clone(&self.bindings);
+                match route(&self.head, &bindings, request) {
+                    Route::Here => self.evaluate(call, &[], Bytes::new(), batch),
+                    Route::Lane(named) => self.to_lane(&named.id, call),
+                    Route::Refused(refusal) => self.refuse(call, refusal, batch),
                 }
-                None => self.evaluate(call, &[], batch),
-            },
+            }
+            Ask::Handle(events) => {
+                let bindings = Arc::clone(&self.bindings);
+                match bindings.trigger(&events.binding) {
+                    Some(named) => self.to_lane(&named.id, call),
+                    None => call.answer(Ok(Said::Handled(Handled::Stale)), 0),
+                }
+            }
             Ask::KeepAlive(id) => {
                 let id = *id;
                 self.keep_alive(call, id, batch);
@@ -185,10 +245,24 @@ impl Sequencer {
         }
     }
 
-    /// Decides on the head. `added` are the writes that policies add to the same transaction.
-    pub(super) fn evaluate(&mut self, call: Call, added: &[decide::Write], batch: &mut Batch) {
-        let Ask::Decide(request) = &call.ask else {
-            return call.bounce(Failure::NotLeader);
+    /// Decides on the head. `added` are the writes that plugins make in the same transaction, and
+    /// `payload` a recipe's reply.
+    pub(super) fn evaluate(
+        &mut self,
+        call: Call,
+        added: &[decide::Write],
+        payload: Bytes,
+        batch: &mut Batch,
+    ) {
+        let advance;
+        let request = match &call.ask {
+            Ask::Decide(request) => request,
+            Ask::Handle(events) => {
+                let (binding, from, to) = (events.binding.clone(), events.from, events.to);
+                advance = Request::Advance(Advance { binding, from, to });
+                &advance
+            }
+            Ask::KeepAlive(_) | Ask::TimeToLive { .. } => return call.bounce(Failure::NotLeader),
         };
         let mut draft = Draft::default();
         let cx = self.shared.decision_limits();
@@ -199,7 +273,7 @@ impl Sequencer {
         let full = result == Err(Refusal::NoSpace);
         self.note(&draft);
         let confirm = draft.effects.is_empty();
-        let result = result.map(Said::Reply);
+        let result = said(&call.ask, result, payload);
         batch.add(&mut draft, Decided { call, result, confirm });
         if full {
             self.raise_no_space(batch);
@@ -211,9 +285,11 @@ impl Sequencer {
         let now = self.shared.clock.now();
         for change in &draft.changes {
             self.recent.push(change);
+            self.parked.on_change(change);
         }
         for effect in &draft.effects {
             self.book.follow(effect, now);
+            self.parked.on_effect(effect);
         }
     }
 
@@ -243,16 +319,57 @@ impl Sequencer {
             return;
         }
         let (bytes, prepared) = batch.seal(&mut self.head, reign.term, reign.epoch);
+        self.publish_head();
         let id = prepared.id;
         self.shared.pipeline.push(prepared);
         let proposal = self.shared.group().propose(bytes, reign.term);
         self.outstanding.push(Box::pin(async move { (id, proposal.await) }));
     }
 
+    /// Puts the head before the lane; nothing while there are no bindings.
+    pub(super) fn publish_head(&mut self) {
+        let Some(reign) = self.reign.leading() else { return };
+        self.look_at_bindings();
+        if self.head.has_bindings() || self.shared.lane.desk.is_open() {
+            let (state, bindings) = (self.head.clone(), Arc::clone(&self.bindings));
+            self.shared.lane.desk.publish(Some(Arc::new(Head { state, reign, bindings })));
+        }
+    }
+
+    /// Follows the head's bindings. A recipe that waits under another version of itself runs
+    /// again.
+    fn look_at_bindings(&mut self) {
+        let revision = Some(self.head.bindings_revision);
+        if self.bindings_revision == revision {
+            return;
+        }
+        self.bindings_revision = revision;
+        let new = Arc::new(Bindings::of(&self.head));
+        let old = std::mem::replace(&mut self.bindings, Arc::clone(&new));
+        self.parked.wake_where(|pending| match &pending.call().ask {
+            Ask::Decide(Request::Call(call)) => {
+                let of = |bindings: &Bindings| {
+                    bindings.recipe(&call.plugin).map(|named| named.binding.clone())
+                };
+                of(&old) != of(&new)
+            }
+            _ => true,
+        });
+        self.shared.lane.desk.retain(&new);
+    }
+
     fn freeze(&mut self, frozen: oneshot::Sender<()>, held: oneshot::Receiver<()>) {
         self.held = Some(held);
         self.reign.when_drained(frozen);
         self.settle();
+    }
+}
+
+/// Ends when it is time; never when nothing is due.
+async fn due(clock: &Clock, at: Option<Tick>) {
+    match at {
+        Some(at) => tokio::time::sleep(at.since(clock.now())).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -1,9 +1,12 @@
 //! The sequencer's part in leases: renewals in order with everything else, expiry by the leader's
 //! clock, and what is left of long leases, replicated now and then.
 
+use bytes::Bytes;
+
 use super::answer::{Call, Decided};
 use super::ask::{Ask, KeepAlive, Said, TimeToLive};
 use super::batch::Batch;
+use super::metrics;
 use super::sequencer::Sequencer;
 use crate::decide::{Draft, Request};
 use crate::effect::Effect;
@@ -12,6 +15,11 @@ use crate::types::LeaseId;
 
 /// Ticks per second times this many leases is etcd's rate of revocation.
 const REVOKES_PER_TICK: usize = LEASE_REVOKES_PER_SECOND / 4;
+
+/// Parked decisions looked at per tick for callers that have gone: all of them within some
+/// seconds, and never many at once.
+const SWEPT_PER_TICK: usize = 64;
+const SWEEP_TICKS: usize = 16;
 
 impl Sequencer {
     /// A renewal is confirmed by a read-index round instead of an entry, unless a remaining time
@@ -53,14 +61,16 @@ impl Sequencer {
             return;
         }
         self.look_after_reservation();
+        self.parked.sweep(SWEPT_PER_TICK.max(self.parked.len() / SWEEP_TICKS));
         self.decide_released();
         let now = self.shared.clock.now();
         let mut batch = Batch::default();
         for id in self.book.expired(now, REVOKES_PER_TICK) {
             self.evaluate_own(Request::lease_revoke(id), &mut batch);
             // Refused (the cluster is corrupt, say): it is due again at the next look.
-            if self.book.contains(id) {
-                self.book.retry(id);
+            match self.book.contains(id) {
+                true => self.book.retry(id),
+                false => metrics::LEASES_EXPIRED.inc(),
             }
         }
         if self.book.checkpoint_due(now, LEASE_CHECKPOINT_INTERVAL) {
@@ -75,6 +85,6 @@ impl Sequencer {
     /// A decision that the server itself asks for; nobody waits for its answer.
     pub(super) fn evaluate_own(&mut self, request: Request, batch: &mut Batch) {
         let (call, _nobody) = Call::new(Ask::Decide(request));
-        self.evaluate(call, &[], batch);
+        self.evaluate(call, &[], Bytes::new(), batch);
     }
 }

@@ -19,6 +19,7 @@ use super::duties::{self, AutoCompaction};
 use super::forward::Door;
 use super::handle::Node;
 use super::lane::Lane;
+use super::metrics;
 use super::past::{self, StoreRecords, WatchPast};
 use super::pipeline::Pipeline;
 use super::policies::Policies;
@@ -118,6 +119,7 @@ pub(super) struct Built {
 }
 
 pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
+    metrics::register();
     prepare_dir(&parts.data_dir)?;
     let space = Arc::new(Space::new(&parts.data_dir));
     let sole_voter = Arc::new(SoleVoter::default());
@@ -213,6 +215,7 @@ fn open_log(parts: &Parts) -> Result<Wal, StartError> {
     let options = wal::Options {
         no_fsync: parts.no_fsync,
         clock: parts.clock.clone(),
+        on_sync: Some(Arc::new(|took| metrics::WAL_FSYNC_SECONDS.observe(took.as_secs_f64()))),
         ..wal::Options::default()
     };
     let identity =
@@ -288,7 +291,7 @@ fn launch(built: Built, parts: &Parts) {
         runtime.expect("a runtime of one thread can be made").block_on(sequencer.run());
     };
     thread.spawn(run).expect("a thread can be started");
-    shared.lane.start(shared, &shared.queue);
+    shared.lane.start(shared);
     tokio::spawn(rounds.run(shared.clone()));
     tokio::spawn(duties::follow_term(shared.clone()));
     tokio::spawn(duties::follow_bindings(shared.clone()));

@@ -4,6 +4,7 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use portunus_proto::etcdserverpb as pb;
+use portunus_proto::portunus::record::v1 as record;
 use prost::Message;
 
 use super::answer::{Bounce, Delivery, Executed};
@@ -33,6 +34,7 @@ pub enum Delivered {
 }
 
 mod ask_tag {
+    pub const LOCAL: u8 = 0;
     pub const PUT: u8 = 1;
     pub const DELETE_RANGE: u8 = 2;
     pub const TXN: u8 = 3;
@@ -44,12 +46,22 @@ mod ask_tag {
     pub const KEEP_ALIVE: u8 = 9;
     pub const TIME_TO_LIVE: u8 = 10;
     pub const LEASE_EXPIRE: u8 = 11;
+    pub const DEPLOY: u8 = 12;
+    pub const UNDEPLOY: u8 = 13;
+    pub const ROLLBACK: u8 = 14;
+    pub const SET_MODE: u8 = 15;
+    pub const CALL: u8 = 16;
+    pub const ADVANCE: u8 = 17;
+    pub const SET_TRIGGER: u8 = 18;
 }
 
 pub fn encode_ask(ask: &Ask) -> Bytes {
     let mut out = BytesMut::new();
     match ask {
         Ask::Decide(request) => encode_request(request, &mut out),
+        // Asked and answered on the leader only; a member that got it would say that it does not
+        // know the question.
+        Ask::Handle(_) => out.put_u8(ask_tag::LOCAL),
         Ask::KeepAlive(id) => {
             out.put_u8(ask_tag::KEEP_ALIVE);
             out.put_i64(id.0);
@@ -80,14 +92,13 @@ fn encode_request(request: &Request, out: &mut BytesMut) {
             out.put_u8(ask_tag::LEASE_EXPIRE);
             ids.iter().for_each(|id| out.put_i64(id.0));
         }
-        Request::StoreComponent(component) => {
-            put_effect(out, &Effect::ComponentStore(component.clone()));
-        }
-        Request::DropComponent { digest } => {
-            put_effect(out, &Effect::ComponentDrop { digest: digest.clone() });
-        }
-        Request::Bind(binding) => put_effect(out, &Effect::Bind(binding.clone())),
-        Request::Unbind { name } => put_effect(out, &Effect::Unbind { name: name.clone() }),
+        Request::Deploy(ask) => put(out, ask_tag::DEPLOY, &record::Deploy::from(ask)),
+        Request::Undeploy(ask) => put(out, ask_tag::UNDEPLOY, &record::Undeploy::from(ask)),
+        Request::Rollback(ask) => put(out, ask_tag::ROLLBACK, &record::Rollback::from(ask)),
+        Request::SetMode(ask) => put(out, ask_tag::SET_MODE, &record::SetMode::from(ask)),
+        Request::Call(ask) => put(out, ask_tag::CALL, &record::RecipeCall::from(ask)),
+        Request::Advance(ask) => put(out, ask_tag::ADVANCE, &record::Advance::from(ask)),
+        Request::SetTrigger(ask) => put(out, ask_tag::SET_TRIGGER, &record::SetTrigger::from(ask)),
         Request::Publish(own) => put_effect(out, &Effect::Publish(own.clone())),
         Request::RaiseFeatureLevel(level) => put_effect(out, &Effect::FeatureLevel(*level)),
     }
@@ -103,6 +114,13 @@ pub fn decode_ask(mut bytes: Bytes) -> Result<Ask, WireError> {
         ask_tag::LEASE_REVOKE => Request::LeaseRevoke(Message::decode(bytes)?),
         ask_tag::ALARM => Request::Alarm(Message::decode(bytes)?),
         ask_tag::LEASE_EXPIRE => Request::LeaseExpire(lease_ids(bytes)?),
+        ask_tag::DEPLOY => Request::Deploy(record::Deploy::decode(bytes)?.try_into()?),
+        ask_tag::UNDEPLOY => Request::Undeploy(record::Undeploy::decode(bytes)?.into()),
+        ask_tag::ROLLBACK => Request::Rollback(record::Rollback::decode(bytes)?.into()),
+        ask_tag::SET_MODE => Request::SetMode(record::SetMode::decode(bytes)?.try_into()?),
+        ask_tag::CALL => Request::Call(record::RecipeCall::decode(bytes)?.into()),
+        ask_tag::ADVANCE => Request::Advance(record::Advance::decode(bytes)?.into()),
+        ask_tag::SET_TRIGGER => Request::SetTrigger(record::SetTrigger::decode(bytes)?.try_into()?),
         ask_tag::EFFECTS => request_of(effect::decode_effects(&bytes))?,
         ask_tag::KEEP_ALIVE => return Ok(Ask::KeepAlive(LeaseId(int(&mut bytes)?))),
         ask_tag::TIME_TO_LIVE => {
@@ -115,15 +133,11 @@ pub fn decode_ask(mut bytes: Bytes) -> Result<Ask, WireError> {
 }
 
 fn request_of(effects: Result<Vec<Effect>, effect::CodecError>) -> Result<Request, WireError> {
-    let mut effects = effects.map_err(|error| WireError(error.to_string()))?;
+    let mut effects = effects?;
     Ok(match (effects.pop(), effects.is_empty()) {
         (Some(Effect::LeaseCheckpoint { id, remaining }), true) => {
             Request::LeaseCheckpoint { id, remaining }
         }
-        (Some(Effect::ComponentStore(component)), true) => Request::StoreComponent(component),
-        (Some(Effect::ComponentDrop { digest }), true) => Request::DropComponent { digest },
-        (Some(Effect::Bind(binding)), true) => Request::Bind(binding),
-        (Some(Effect::Unbind { name }), true) => Request::Unbind { name },
         (Some(Effect::Publish(own)), true) => Request::Publish(own),
         (Some(Effect::FeatureLevel(level)), true) => Request::RaiseFeatureLevel(level),
         (other, _) => return Err(WireError(format!("no question asks for {other:?}"))),
@@ -131,6 +145,7 @@ fn request_of(effects: Result<Vec<Effect>, effect::CodecError>) -> Result<Reques
 }
 
 mod reply_tag {
+    pub const LOCAL: u8 = 0;
     pub const PUT: u8 = 1;
     pub const DELETE_RANGE: u8 = 2;
     pub const TXN: u8 = 3;
@@ -142,6 +157,7 @@ mod reply_tag {
     pub const KEEP_ALIVE: u8 = 9;
     pub const TIME_TO_LIVE: u8 = 10;
     pub const EXPIRED: u8 = 11;
+    pub const CALLED: u8 = 12;
     pub const REFUSED: u8 = 64;
     pub const NOT_EXECUTED: u8 = 65;
     pub const UNKNOWN: u8 = 66;
@@ -197,10 +213,15 @@ fn encode_said(said: &Said, index: u64, out: &mut BytesMut) {
         Said::Reply(Reply::Done { revision }) => {
             head(out, reply_tag::DONE, index).put_i64(*revision)
         }
+        Said::Reply(Reply::Called { revision, payload }) => {
+            let called = record::Called { revision: *revision, payload: payload.clone() };
+            append(head(out, reply_tag::CALLED, index), &called);
+        }
         Said::Reply(Reply::LeaseExpire(ids)) => {
             let out = head(out, reply_tag::EXPIRED, index);
             ids.iter().for_each(|id| out.put_i64(id.0));
         }
+        Said::Handled(_) => drop(head(out, reply_tag::LOCAL, index)),
         Said::KeepAlive(KeepAlive { ttl, revision }) => {
             let out = head(out, reply_tag::KEEP_ALIVE, index);
             out.put_i64(*ttl);
@@ -244,6 +265,10 @@ fn decode_said(tag: u8, mut bytes: Bytes) -> Result<Said, WireError> {
         reply_tag::LEASE_REVOKE => Reply::LeaseRevoke(Message::decode(bytes)?),
         reply_tag::ALARM => Reply::Alarm(Message::decode(bytes)?),
         reply_tag::DONE => Reply::Done { revision: int(&mut bytes)? },
+        reply_tag::CALLED => {
+            let record::Called { revision, payload } = Message::decode(bytes)?;
+            Reply::Called { revision, payload }
+        }
         reply_tag::EXPIRED => Reply::LeaseExpire(lease_ids(bytes)?),
         reply_tag::KEEP_ALIVE => {
             let (ttl, revision) = (int(&mut bytes)?, int(&mut bytes)?);

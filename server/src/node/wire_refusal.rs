@@ -6,7 +6,7 @@ use super::wire::WireError;
 use crate::decide::Refusal;
 
 /// Refusals without content. Numbers are for ever.
-const PLAIN: [(Refusal, u8); 17] = [
+const PLAIN: [(Refusal, u8); 16] = [
     (Refusal::EmptyKey, 1),
     (Refusal::KeyNotFound, 2),
     (Refusal::ValueProvided, 3),
@@ -23,18 +23,28 @@ const PLAIN: [(Refusal, u8); 17] = [
     (Refusal::LeaseTtlTooLarge, 14),
     (Refusal::NoSpace, 15),
     (Refusal::Corrupt, 16),
-    (Refusal::BindingUnnamed, 17),
 ];
 
 const NOT_APPLIED: u8 = 32;
 const UNREADABLE: u8 = 33;
 const POLICY_REFUSED: u8 = 34;
 const COMPONENT_NOT_FOUND: u8 = 35;
-const COMPONENT_BOUND: u8 = 36;
 const COMPONENT_TOO_LARGE: u8 = 37;
 const BINDING_NOT_FOUND: u8 = 38;
 const CONFLICT: u8 = 39;
 const INVALID_COMPONENT: u8 = 40;
+const DEPLOY_TOO_LARGE: u8 = 41;
+const INVALID_PLUGIN: u8 = 42;
+const TOO_MANY_BINDINGS: u8 = 43;
+const PLUGIN_NOT_FOUND: u8 = 44;
+const GENERATION_NOT_KEPT: u8 = 45;
+const NO_EARLIER_GENERATION: u8 = 46;
+const CURSOR_MOVED: u8 = 47;
+const INVALID_SKIP: u8 = 48;
+const NO_RECIPE: u8 = 49;
+const PLUGIN_DISABLED: u8 = 50;
+const UNKNOWN_FUNCTION: u8 = 51;
+const INVALID_PAYLOAD: u8 = 52;
 
 pub fn encode_refusal(refusal: &Refusal, out: &mut BytesMut) {
     if let Some((_, code)) = PLAIN.iter().find(|(plain, _)| plain == refusal) {
@@ -47,15 +57,41 @@ pub fn encode_refusal(refusal: &Refusal, out: &mut BytesMut) {
             texts(out, POLICY_REFUSED, &[binding, reason]);
         }
         Refusal::ComponentNotFound(digest) => texts(out, COMPONENT_NOT_FOUND, &[digest]),
-        Refusal::ComponentBound { digest, binding } => {
-            texts(out, COMPONENT_BOUND, &[digest, binding]);
-        }
         Refusal::ComponentTooLarge { bytes, max } => {
             numbers(out, COMPONENT_TOO_LARGE, &[*bytes as u64, *max as u64]);
         }
         Refusal::BindingNotFound(name) => texts(out, BINDING_NOT_FOUND, &[name]),
         Refusal::Conflict { binding } => texts(out, CONFLICT, &[binding]),
         Refusal::InvalidComponent(why) => texts(out, INVALID_COMPONENT, &[why]),
+        Refusal::DeployTooLarge { bytes, max } => {
+            numbers(out, DEPLOY_TOO_LARGE, &[*bytes as u64, *max as u64]);
+        }
+        Refusal::InvalidPlugin { plugin, why } => texts(out, INVALID_PLUGIN, &[plugin, why]),
+        Refusal::TooManyBindings { bindings, max } => {
+            numbers(out, TOO_MANY_BINDINGS, &[*bindings as u64, *max as u64]);
+        }
+        Refusal::PluginNotFound(name) => texts(out, PLUGIN_NOT_FOUND, &[name]),
+        Refusal::GenerationNotKept { plugin, generation, kept } => {
+            texts(out, GENERATION_NOT_KEPT, &[plugin, kept]);
+            out.put_u64(*generation);
+        }
+        Refusal::NoEarlierGeneration { plugin, generation } => {
+            texts(out, NO_EARLIER_GENERATION, &[plugin]);
+            out.put_u64(*generation);
+        }
+        Refusal::CursorMoved(binding) => texts(out, CURSOR_MOVED, &[binding]),
+        Refusal::InvalidSkip { binding, to, cursor, revision } => {
+            texts(out, INVALID_SKIP, &[binding]);
+            [to, cursor, revision].into_iter().for_each(|number| out.put_i64(*number));
+        }
+        Refusal::NoRecipe(name) => texts(out, NO_RECIPE, &[name]),
+        Refusal::PluginDisabled(name) => texts(out, PLUGIN_DISABLED, &[name]),
+        Refusal::UnknownFunction { plugin, function, known } => {
+            texts(out, UNKNOWN_FUNCTION, &[plugin, function, known]);
+        }
+        Refusal::InvalidPayload { plugin, reason } => {
+            texts(out, INVALID_PAYLOAD, &[plugin, reason]);
+        }
         plain => tracing::error!(%plain, "a refusal without a number between members"),
     }
 }
@@ -71,13 +107,40 @@ pub fn decode_refusal(mut bytes: Bytes) -> Result<Refusal, WireError> {
         UNREADABLE => Refusal::Unreadable(text(b)?),
         POLICY_REFUSED => Refusal::PolicyRefused { binding: text(b)?, reason: text(b)? },
         COMPONENT_NOT_FOUND => Refusal::ComponentNotFound(text(b)?),
-        COMPONENT_BOUND => Refusal::ComponentBound { digest: text(b)?, binding: text(b)? },
         COMPONENT_TOO_LARGE => {
             Refusal::ComponentTooLarge { bytes: number(b)? as usize, max: number(b)? as usize }
         }
         BINDING_NOT_FOUND => Refusal::BindingNotFound(text(b)?),
         CONFLICT => Refusal::Conflict { binding: text(b)? },
         INVALID_COMPONENT => Refusal::InvalidComponent(text(b)?),
+        DEPLOY_TOO_LARGE => {
+            Refusal::DeployTooLarge { bytes: number(b)? as usize, max: number(b)? as usize }
+        }
+        INVALID_PLUGIN => Refusal::InvalidPlugin { plugin: text(b)?, why: text(b)? },
+        TOO_MANY_BINDINGS => {
+            Refusal::TooManyBindings { bindings: number(b)? as usize, max: number(b)? as usize }
+        }
+        PLUGIN_NOT_FOUND => Refusal::PluginNotFound(text(b)?),
+        GENERATION_NOT_KEPT => {
+            let (plugin, kept) = (text(b)?, text(b)?);
+            Refusal::GenerationNotKept { plugin, kept, generation: number(b)? }
+        }
+        NO_EARLIER_GENERATION => {
+            Refusal::NoEarlierGeneration { plugin: text(b)?, generation: number(b)? }
+        }
+        CURSOR_MOVED => Refusal::CursorMoved(text(b)?),
+        INVALID_SKIP => Refusal::InvalidSkip {
+            binding: text(b)?,
+            to: number(b)? as i64,
+            cursor: number(b)? as i64,
+            revision: number(b)? as i64,
+        },
+        NO_RECIPE => Refusal::NoRecipe(text(b)?),
+        PLUGIN_DISABLED => Refusal::PluginDisabled(text(b)?),
+        UNKNOWN_FUNCTION => {
+            Refusal::UnknownFunction { plugin: text(b)?, function: text(b)?, known: text(b)? }
+        }
+        INVALID_PAYLOAD => Refusal::InvalidPayload { plugin: text(b)?, reason: text(b)? },
         other => return Err(WireError(format!("refusal {other} is not known"))),
     })
 }

@@ -4,8 +4,11 @@ use bytes::{Bytes, BytesMut};
 use portunus_proto::etcdserverpb as pb;
 
 use super::{Delivered, decode_ask, decode_delivery, encode_ask, encode_delivery};
-use crate::decide::{Refusal, Reply, Request};
-use crate::effect::{Binding, Component, FailurePolicy};
+use crate::decide::{
+    Advance, Deploy, RecipeCall, Refusal, Reply, Request, Rollback, SetMode, SetTrigger,
+    TriggerChange, Undeploy,
+};
+use crate::effect::{Binding, Component, Mode, Plugin};
 use crate::node::answer::{Bounce, Executed};
 use crate::node::ask::{Ask, KeepAlive, Said, TimeToLive};
 use crate::node::error::Failure;
@@ -13,13 +16,14 @@ use crate::node::wire_refusal::{decode_refusal, encode_refusal};
 use crate::types::LeaseId;
 
 fn requests() -> Vec<Request> {
-    let binding = Binding {
+    let binding = Binding { plugin: "n".into(), digest: "d".into(), ..Binding::default() };
+    let plugin = Plugin {
         name: "n".into(),
         digest: "d".into(),
-        prefix: "p".into(),
-        config: "c".into(),
-        on_failure: FailurePolicy::Open,
+        bindings: vec![binding],
+        ..Plugin::default()
     };
+    let trigger = |change| SetTrigger { binding: "b".into(), change, caller: "c".into() };
     vec![
         Request::Put(pb::PutRequest { key: "k".into(), lease: -3, ..Default::default() }),
         Request::DeleteRange(pb::DeleteRangeRequest { key: "k".into(), ..Default::default() }),
@@ -30,10 +34,37 @@ fn requests() -> Vec<Request> {
         Request::LeaseCheckpoint { id: LeaseId(1), remaining: 9 },
         Request::LeaseExpire(vec![LeaseId(1), LeaseId(-2)]),
         Request::Alarm(pb::AlarmRequest { member_id: 3, ..Default::default() }),
-        Request::StoreComponent(Component { digest: "d".into(), bytes: "b".into() }),
-        Request::DropComponent { digest: "d".into() },
-        Request::Bind(binding),
-        Request::Unbind { name: "n".into() },
+        Request::Deploy(Deploy {
+            plugins: vec![plugin],
+            components: vec![Component { digest: "d".into(), bytes: "b".into() }],
+            from_revision: Some(0),
+            caller: "c".into(),
+        }),
+        Request::Undeploy(Undeploy { name: "n".into(), caller: "c".into() }),
+        Request::Rollback(Rollback { name: "n".into(), to: None, caller: "c".into() }),
+        Request::Rollback(Rollback { name: "n".into(), to: Some(3), caller: String::new() }),
+        Request::SetMode(SetMode {
+            name: "n".into(),
+            binding: Some("b".into()),
+            mode: Mode::Monitor,
+            caller: "c".into(),
+        }),
+        Request::Call(RecipeCall {
+            plugin: "n".into(),
+            function: "f".into(),
+            payload: "p".into(),
+            caller: "c".into(),
+        }),
+        Request::Advance(Advance { binding: "b".into(), from: 3, to: 4 }),
+        Request::SetTrigger(trigger(TriggerChange::Pause {
+            at: 3,
+            error: "why".into(),
+            attempts: 10,
+            last: 5,
+        })),
+        Request::SetTrigger(trigger(TriggerChange::Resume)),
+        Request::SetTrigger(trigger(TriggerChange::Skip { to: None })),
+        Request::SetTrigger(trigger(TriggerChange::Skip { to: Some(9) })),
         Request::Publish(Default::default()),
         Request::RaiseFeatureLevel(2),
     ]
@@ -59,6 +90,7 @@ fn answers_read_back() {
         Said::Reply(Reply::Put(pb::PutResponse { prev_kv: "x".into(), ..Default::default() })),
         Said::Reply(Reply::Txn(pb::TxnResponse { succeeded: true, ..Default::default() })),
         Said::Reply(Reply::Done { revision: 3 }),
+        Said::Reply(Reply::Called { revision: 3, payload: "p".into() }),
         Said::Reply(Reply::LeaseExpire(vec![LeaseId(5)])),
         Said::KeepAlive(KeepAlive { ttl: 4, revision: 5 }),
         Said::TimeToLive(TimeToLive { ttl: -1, granted_ttl: 2, keys: vec!["k".into()] }),
@@ -89,10 +121,20 @@ fn refusals_read_back() {
         Refusal::Unreadable("why".into()),
         Refusal::PolicyRefused { binding: "b".into(), reason: "r".into() },
         Refusal::ComponentNotFound("d".into()),
-        Refusal::ComponentBound { digest: "d".into(), binding: "b".into() },
         Refusal::ComponentTooLarge { bytes: 2, max: 1 },
         Refusal::BindingNotFound("n".into()),
-        Refusal::BindingUnnamed,
+        Refusal::DeployTooLarge { bytes: 2, max: 1 },
+        Refusal::InvalidPlugin { plugin: "p".into(), why: "w".into() },
+        Refusal::TooManyBindings { bindings: 2, max: 1 },
+        Refusal::PluginNotFound("n".into()),
+        Refusal::GenerationNotKept { plugin: "p".into(), generation: 1, kept: "2, 3".into() },
+        Refusal::NoEarlierGeneration { plugin: "p".into(), generation: 1 },
+        Refusal::CursorMoved("b".into()),
+        Refusal::InvalidSkip { binding: "b".into(), to: 1, cursor: 2, revision: 3 },
+        Refusal::NoRecipe("n".into()),
+        Refusal::PluginDisabled("n".into()),
+        Refusal::UnknownFunction { plugin: "p".into(), function: "f".into(), known: "g".into() },
+        Refusal::InvalidPayload { plugin: "p".into(), reason: "r".into() },
         Refusal::Conflict { binding: "b".into() },
         Refusal::InvalidComponent("why".into()),
     ];

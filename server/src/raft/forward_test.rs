@@ -54,3 +54,31 @@ async fn a_broken_link_leaves_sent_requests_unknown_and_refuses_the_rest() {
     from.group().shutdown().await;
     cluster.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_is_given_up_ends_on_the_leader() {
+    let cluster = Cluster::of_three().await;
+    let (leader, _) = cluster.leader().await;
+    let to = cluster.members[leader].id;
+    let handler = cluster.members[leader].handler.clone();
+    handler.held.send_replace(true);
+    let follower = cluster.members[(leader + 1) % 3].group();
+    let mut asked: Vec<_> =
+        (0..3).map(|_| Box::pin(follower.forward(to, Bytes::from_static(b"x")))).collect();
+    let under_way = |count: usize| {
+        let handler = handler.clone();
+        async move || (handler.held.receiver_count() == count).then_some(())
+    };
+    for one in &mut asked {
+        assert!(futures::poll!(one).is_pending());
+    }
+    eventually("the leader works on all of them", under_way(3)).await;
+    drop(asked.pop());
+    eventually("one is called off", under_way(2)).await;
+    handler.held.send_replace(false);
+    for one in asked {
+        assert_eq!(one.await, Ok(Bytes::from_static(b"x")), "the others are answered");
+    }
+    assert_eq!(handler.begun.load(Ordering::SeqCst), 3);
+    cluster.stop().await;
+}

@@ -19,7 +19,7 @@ use super::applier::Applier;
 use super::fatal::{Fatal, FatalHook};
 use super::leadership::{self, Leadership};
 use super::network::{
-    self, Forwarder, Forwards, Identity, Network, PeerHandler, PeerRaft, PeerServer, Pool, Traffic,
+    self, Forwarder, Forwards, Identity, Network, PeerHandler, PeerRaft, PeerServer, Pool,
 };
 use super::propose::Proposer;
 use super::snapshot::Pins;
@@ -27,6 +27,7 @@ use super::state_machine::StateMachine;
 use super::timing::Timing;
 use super::types::{Peer, StoredMembership, TypeConfig};
 use super::{ForwardError, ProposeError, Proposed};
+use crate::types::MemberId;
 
 /// How a group is to run.
 pub struct Options {
@@ -100,7 +101,6 @@ impl Group {
         let forwards = Forwards { handler, runtime: outside.clone() };
         let server = PeerServer {
             raft: raft.clone(),
-            pool: pool.clone(),
             stager,
             forwards,
             round: timing.round(),
@@ -174,9 +174,9 @@ impl Group {
         StoredMembership::from(&*metrics.membership_config)
     }
 
-    /// Bytes exchanged with peers.
-    pub fn traffic(&self) -> &Traffic {
-        &self.pool.traffic
+    /// True unless the last call to this peer had no answer.
+    pub fn answers(&self, member: MemberId) -> bool {
+        self.pool.answers(member)
     }
 
     /// Founds a cluster of these voters. Every one of them may say so, with the same set, and say

@@ -9,6 +9,7 @@ mod fatal;
 mod group;
 mod leadership;
 mod log_store;
+pub mod metrics;
 mod network;
 mod operate;
 mod propose;
@@ -37,8 +38,7 @@ pub use group::{Group, Options, StartError};
 pub use leadership::Leadership;
 pub use log_store::LogStore;
 pub use network::{
-    ForwardError, Identity, Incomplete, PeerHandler, Traffic, membership_from_wire,
-    membership_to_wire,
+    ForwardError, Identity, Incomplete, PeerHandler, membership_from_wire, membership_to_wire,
 };
 pub use operate::{ChangeError, MemberChange, PurgeError, Status, TransferError};
 pub use propose::{ProposeError, Proposed};

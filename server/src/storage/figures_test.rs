@@ -9,6 +9,7 @@ use std::time::Instant;
 use super::super::Batch;
 use super::super::model::open;
 use super::*;
+use crate::storage::Body;
 use crate::types::{Item, LeaseId};
 
 const KEPT: &str = "PORTUNUS_STORE_FIGURES";
@@ -24,7 +25,8 @@ fn rss_mib() -> u64 {
 fn record(main: i64) -> (Revision, Record) {
     let at = Revision::new(main, 0);
     let key = format!("registry/pods/namespace/{main:08}");
-    (at, Record::Put(Item::new(key.as_bytes(), &[main as u8; 240], main, at, 1, LeaseId::NONE)))
+    let item = Item::new(key.as_bytes(), &[main as u8; 240], main, at, 1, LeaseId::NONE);
+    (at, Record::new(Body::Put(item)))
 }
 
 #[test]

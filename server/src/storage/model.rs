@@ -5,7 +5,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 
-use super::{Batch, Error, Opened, Options, Record, Snapshot, Store};
+use super::{Batch, Body, Error, Opened, Options, Record, Snapshot, Store};
 use crate::types::{Item, LeaseId, Revision};
 
 /// The contents of a store.
@@ -61,11 +61,13 @@ pub fn open(dir: &Path) -> (Store, Opened) {
 pub fn put(main: i64, sub: u32, value: &[u8]) -> (Revision, Record) {
     let at = Revision::new(main, sub);
     let key = format!("key/{}", main % 17);
-    (at, Record::Put(Item::new(key.as_bytes(), value, main, at, 1, LeaseId::NONE)))
+    let item = Item::new(key.as_bytes(), value, main, at, 1, LeaseId::NONE);
+    (at, Record::new(Body::Put(item)))
 }
 
 pub fn delete(main: i64, sub: u32) -> (Revision, Record) {
-    (Revision::new(main, sub), Record::Delete { key: Bytes::from(format!("key/{}", main % 17)) })
+    let key = Bytes::from(format!("key/{}", main % 17));
+    (Revision::new(main, sub), Record::new(Body::Delete { key }))
 }
 
 pub fn row(key: &str, value: &str) -> (Bytes, Option<Bytes>) {

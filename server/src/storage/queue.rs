@@ -39,6 +39,12 @@ impl Batch {
     }
 }
 
+/// How long batches gather before they are written together, unless there are many or somebody
+/// waits: nothing is in a hurry behind the log, and a wake-up for each costs whoever hands over.
+const GATHER: Duration = Duration::from_millis(5);
+/// Batches of that size together are not held back.
+const GATHERED_BYTES: usize = 256 * 1024;
+
 /// How the writer is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
@@ -68,6 +74,8 @@ struct State {
     jobs: VecDeque<Job>,
     pending: BTreeMap<Revision, Record>,
     bytes: usize,
+    /// Somebody waits for the writer, or there is enough to do: nothing more is gathered.
+    urgent: bool,
     stop: Option<Stop>,
     ended: Option<Arc<str>>,
 }
@@ -95,8 +103,13 @@ impl Queue {
         refuse_if_ended(&state)?;
         state.bytes += bytes;
         state.pending.extend(batch.records.iter().cloned());
+        let sleeping = state.jobs.is_empty();
         state.jobs.push_back(Job::Batch(batch));
-        self.work.notify_one();
+        let enough = state.bytes >= GATHERED_BYTES.min(self.limit / 2) && !state.urgent;
+        state.urgent |= enough;
+        if sleeping || enough {
+            self.work.notify_one();
+        }
         Ok(())
     }
 
@@ -105,6 +118,7 @@ impl Queue {
         let mut state = self.state.lock();
         refuse_if_ended(&state)?;
         state.jobs.push_back(Job::Control(control));
+        state.urgent = true;
         self.work.notify_one();
         Ok(())
     }
@@ -112,6 +126,7 @@ impl Queue {
     pub fn stop(&self, stop: Stop) {
         let mut state = self.state.lock();
         state.stop = Some(stop);
+        state.urgent = true;
         self.work.notify_one();
     }
 
@@ -120,7 +135,11 @@ impl Queue {
         let mut state = self.state.lock();
         if state.jobs.is_empty() && state.stop.is_none() && !patience.is_zero() {
             self.work.wait_for(&mut state, patience);
+            if !state.jobs.is_empty() && !state.urgent {
+                self.work.wait_while_for(&mut state, |state| !state.urgent, GATHER);
+            }
         }
+        state.urgent = state.stop.is_some();
         if state.stop == Some(Stop::Now) {
             return Work::Stop(Stop::Now);
         }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Batch, Queue, Record, Stop, Work};
+use crate::storage::Body;
 use crate::types::{Item, LeaseId, Revision};
 
 fn batch(index: u64) -> Batch {
     let at = Revision::new(index as i64, 0);
     let item = Item::new(b"k", &[7; 100], at.main, at, 1, LeaseId::NONE);
-    Batch { index, records: vec![(at, Record::Put(item))], ..Batch::default() }
+    Batch { index, records: vec![(at, Record::new(Body::Put(item)))], ..Batch::default() }
 }
 
 fn take(queue: &Queue, group: usize) -> Vec<Batch> {

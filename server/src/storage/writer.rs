@@ -14,6 +14,7 @@ use super::forget::Forgets;
 use super::install::Installed;
 use super::layout::Layout;
 use super::mark::Mark;
+use super::metrics;
 use super::options::{Checkpoint, Options};
 use super::queue::{Batch, Queue, Stop, Work};
 use super::reclaim::Reclaim;
@@ -162,7 +163,9 @@ impl Writer {
 
     fn write(&mut self, batches: &[Batch]) -> Result<(), Error> {
         let records = || batches.iter().flat_map(|batch| &batch.records);
+        let started = self.clock.now();
         self.engine.append(records())?;
+        metrics::COMMIT_SECONDS.observe(self.clock.now().since(started).as_secs_f64());
         self.shared.queue.written(batches);
         let mut bytes = 0;
         for (revision, record) in records() {
@@ -187,6 +190,7 @@ impl Writer {
     fn erase_portion(&mut self) -> Result<(), Error> {
         let Some(list) = self.forgets.portion() else { return Ok(()) };
         let (count, bytes) = self.engine.erase(&list.revisions)?;
+        metrics::COMPACTED_KEYS.inc_by(count);
         self.forgets.erased(&mut self.rows);
         self.unsaved += count as usize * ROW_OVERHEAD_BYTES;
         let live = &self.shared.live_bytes;
@@ -250,11 +254,13 @@ impl Writer {
         let started = self.clock.now();
         let mark = Mark { index: self.index, head: self.head, previous: self.mark.index };
         self.engine.checkpoint(&self.rows, mark)?;
+        let took = self.clock.now().since(started);
+        metrics::CHECKPOINT_SECONDS.observe(took.as_secs_f64());
         tracing::debug!(
             index = mark.index,
             bytes = self.unsaved,
             rows = self.rows.len(),
-            micros = self.clock.now().since(started).as_micros() as u64,
+            micros = took.as_micros() as u64,
             "checkpoint of the store"
         );
         self.rows.clear();

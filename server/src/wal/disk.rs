@@ -20,11 +20,12 @@ const ZERO_STEP_BYTES: usize = 1024 * 1024;
 const SPARE: &str = "spare";
 const SPARE_UNFINISHED: &str = "spare.tmp";
 
-/// How often data was synced and how long it took in total.
+/// How often data was synced, how long it took in total, and how much was written.
 #[derive(Debug, Default)]
 pub struct SyncStats {
     pub count: AtomicU64,
     pub nanos: AtomicU64,
+    pub written_bytes: AtomicU64,
 }
 
 /// A segment's file before it is one: all zeros, all of it on disk.
@@ -148,6 +149,7 @@ impl Disk {
         if self.options.faults.write_fails.load(Ordering::SeqCst) {
             return Err(io::Error::other("injected write failure"));
         }
+        self.stats.written_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         file.write_all_at(bytes, offset)
     }
 

@@ -198,6 +198,11 @@ impl Wal {
         self.supply.is_short()
     }
 
+    /// Bytes written to segments so far.
+    pub fn written_bytes(&self) -> u64 {
+        self.stats.written_bytes.load(Ordering::Relaxed)
+    }
+
     /// Syncs so far, and their time in nanoseconds.
     pub fn syncs(&self) -> (u64, u64) {
         let count = self.stats.count.load(Ordering::Relaxed);

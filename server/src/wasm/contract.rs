@@ -8,14 +8,19 @@ wasmtime::component::bindgen!({
     imports: { default: trappable },
 });
 
+use crate::effect::Point;
+
 /// The package that all our interfaces belong to.
 pub(super) const PACKAGE: &str = "portunus:plugin/";
 /// The contract's version: a plugin built for another minor version is refused.
 pub(super) const VERSION: &str = "0.1.0";
 /// What a plugin may import.
-pub(super) const IMPORTS: [&str; 3] = ["types", "store", "diag"];
-/// The export that makes a plugin a write policy.
-pub(super) const WRITE_POLICY: &str = "portunus:plugin/write-policy@0.1.0";
+pub(super) const IMPORTS: [&str; 4] = ["types", "store", "env", "diag"];
+
+/// The export that makes a plugin one for `point`.
+pub(super) fn export_of(point: Point) -> String {
+    format!("{PACKAGE}{}@{VERSION}", point.name())
+}
 
 /// How a name of an import or export relates to the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,11 +46,12 @@ fn minor(version: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Name, VERSION, WRITE_POLICY, classify};
+    use super::{Name, VERSION, classify, export_of};
+    use crate::effect::Point;
 
     #[test]
     fn names_are_told_apart_by_package_and_minor_version() {
-        assert_eq!(classify(WRITE_POLICY), Name::Ours("write-policy"));
+        assert_eq!(classify(&export_of(Point::WritePolicy)), Name::Ours("write-policy"));
         assert_eq!(classify("portunus:plugin/store@0.1.7"), Name::Ours("store"));
         assert_eq!(classify("portunus:plugin/store@0.2.0"), Name::OtherVersion);
         assert_eq!(classify("portunus:plugin/store"), Name::OtherVersion);
@@ -57,6 +63,13 @@ mod tests {
     fn the_contracts_version_is_the_one_in_its_text() {
         let text = include_str!("../../../sdk/wit/types.wit");
         assert!(text.starts_with(&format!("package portunus:plugin@{VERSION};")));
-        assert!(WRITE_POLICY.ends_with(&format!("@{VERSION}")));
+    }
+
+    #[test]
+    fn each_point_has_an_interface_of_its_name() {
+        let worlds = include_str!("../../../sdk/wit/worlds.wit");
+        for point in Point::ALL {
+            assert!(worlds.contains(&format!("export {point};")), "{point}");
+        }
     }
 }

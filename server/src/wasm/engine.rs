@@ -1,9 +1,9 @@
 //! The wasm engine of the process: its settings, the linker that offers the host functions, the
 //! ticker, and the shelf of warm instances that all bindings share.
 
+use std::borrow::Cow;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use wasmtime::component::{HasSelf, Linker};
@@ -13,13 +13,16 @@ use super::bounds::{
     BACKTRACE_FRAMES_MAX, CALLS_AT_ONCE_MAX, INSTANCES_IDLE_DEFAULT, Limits, STACK_BYTES_MAX,
     TABLE_ENTRIES_MAX,
 };
-use super::compile::{self, Plugin};
+
 use super::contract::AllPoints;
 use super::error::{CompileError, EngineError};
 use super::host::Host;
-use super::instance::PolicyInstance;
-use super::shelf::{Owner, Shelf};
+use super::instance::Instance;
+use super::plugin::Plugin;
+use super::shelf::Shelf;
 use super::ticker::Ticker;
+use super::{compile, component};
+use crate::clock::{Clock, Tick};
 
 /// How much the engine keeps.
 #[derive(Clone, Copy, Debug)]
@@ -41,12 +44,12 @@ pub struct Engine(Arc<Inner>);
 
 struct Inner {
     // The shelf goes before the engine, whose memory its instances use.
-    shelf: Mutex<Shelf<PolicyInstance>>,
+    shelf: Mutex<Shelf<Instance>>,
     ticker: Ticker,
     linker: Linker<Host>,
     wasm: wasmtime::Engine,
     compiling: Mutex<()>,
-    owners: AtomicU64,
+    clock: Clock,
 }
 
 impl Engine {
@@ -63,13 +66,19 @@ impl Engine {
             linker,
             wasm,
             compiling: Mutex::new(()),
-            owners: AtomicU64::new(0),
+            clock: Clock::system(),
         })))
     }
 
-    /// Checks and compiles a component, and starts it once to see that it can be. Takes
-    /// milliseconds to seconds of CPU on the calling thread, which should be none that serves
-    /// requests; one compilation runs at a time.
+    /// What a user's file holds as a component, which is what is to be stored: itself, or what
+    /// becomes of a core module that says what contract it follows. Takes milliseconds.
+    pub fn component_of<'a>(&self, file: &'a [u8]) -> Result<Cow<'a, [u8]>, CompileError> {
+        component::component_of(self, file)
+    }
+
+    /// Checks and compiles a component or what [`Engine::component_of`] can make one of, and
+    /// starts it once to see that it can be. Takes milliseconds to seconds of CPU on the calling
+    /// thread, which should be none that serves requests; one compilation runs at a time.
     pub fn compile(&self, component: &[u8]) -> Result<Plugin, CompileError> {
         let _one = self.0.compiling.lock();
         compile::compile(self, component)
@@ -92,12 +101,12 @@ impl Engine {
         &self.0.ticker
     }
 
-    pub(super) fn shelf(&self) -> &Mutex<Shelf<PolicyInstance>> {
+    pub(super) fn shelf(&self) -> &Mutex<Shelf<Instance>> {
         &self.0.shelf
     }
 
-    pub(super) fn next_owner(&self) -> Owner {
-        Owner(self.0.owners.fetch_add(1, Ordering::Relaxed))
+    pub(super) fn now(&self) -> Tick {
+        self.0.clock.now()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Why a plugin was not accepted, and why a call of it ended without a verdict. Each breach of a
+//! Why a plugin was not accepted, and why a call of it ended without an answer. Each breach of a
 //! limit has a name. `Display` is one line for whoever made the write; the backtrace for the
 //! plugin's author is kept apart.
 
@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use wasmtime::{Trap, WasmBacktrace};
 
-use super::bounds::ERROR_TEXT_BYTES_MAX;
+use super::bounds::{ERROR_TEXT_BYTES_MAX, METRIC_NAME_BYTES_MAX};
 use super::contract::VERSION;
-use super::store_view::ReadRefused;
+use super::view::Refused;
 
 /// The engine could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -24,10 +24,15 @@ pub enum EngineError {
 pub enum CompileError {
     #[error("component has {bytes} bytes, more than {limit_bytes}: build it in release mode")]
     TooLarge { bytes: usize, limit_bytes: usize },
-    #[error("not a wasm component")]
+    #[error("not a wasm file: deploy what `portunus plugin build` made")]
     NotWasm,
-    #[error("a core wasm module, not a component: build it with `portunus plugin build`")]
+    #[error(
+        "a core wasm module that does not say what contract it follows: build it with the SDK and \
+         `portunus plugin build`"
+    )]
     CoreModule,
+    #[error("a core wasm module of which no component can be made: {0}")]
+    NotEncodable(String),
     #[error("malformed component: {0}")]
     Malformed(String),
     #[error("imports {name}, which the server does not offer: only portunus:plugin interfaces")]
@@ -42,9 +47,11 @@ pub enum CompileError {
     Mismatch(String),
     #[error("cannot be started: {0}")]
     Start(CallError),
+    #[error("offers recipe functions that cannot be called: {0}")]
+    BadFunctions(String),
 }
 
-/// A call ended without a verdict. The instance it ran in is gone; the next call gets another.
+/// A call ended without an answer. The instance it ran in is gone; the next call gets another.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     #[error("plugin ran longer than {limit:?}")]
@@ -59,18 +66,31 @@ pub enum CallError {
     Panicked(Box<Panic>),
     #[error("plugin trapped: {reason}")]
     Trapped { reason: String, backtrace: String },
+    #[error("plugin answers what its contract does not allow: {reason}")]
+    Malformed { reason: String },
     #[error("plugin read more than {limit} keys in one call")]
     TooManyReads { limit: usize },
     #[error("plugin read more than {limit_bytes} bytes in one call")]
     ReadTooLarge { limit_bytes: usize },
-    #[error("plugin may not read this: {0}")]
-    ReadRefused(#[from] ReadRefused),
+    #[error("plugin wrote more than {limit} keys in one call")]
+    TooManyWrites { limit: usize },
+    #[error("plugin wrote more than {limit_bytes} bytes in one call")]
+    WriteTooLarge { limit_bytes: usize },
+    #[error("plugin may not do this: {0}")]
+    Refused(#[from] Refused),
     #[error("plugin handed over more than {limit_bytes} bytes at once")]
     ResultTooLarge { limit_bytes: usize },
-    #[error("plugin asked for more than {limit} further writes")]
-    TooManyChanges { limit: usize },
+    #[error("plugin asked for more than {limit_bytes} random bytes at once")]
+    TooMuchRandom { limit_bytes: usize },
     #[error("plugin logged more than {limit_bytes} bytes in one call")]
     LogTooLarge { limit_bytes: usize },
+    #[error(
+        "plugin names a metric {name:?}: use at most {METRIC_NAME_BYTES_MAX} letters, digits and \
+         underscores, and no digit first"
+    )]
+    BadMetricName { name: String },
+    #[error("plugin has more than {limit} metrics of its own")]
+    TooManyMetrics { limit: usize },
     #[error("no room for another plugin instance")]
     NoRoom,
 }
@@ -100,12 +120,17 @@ impl CallError {
             Self::StackOverflow { .. } => "stack_overflow",
             Self::Panicked(_) => "panicked",
             Self::Trapped { .. } => "trapped",
+            Self::Malformed { .. } => "malformed",
             Self::TooManyReads { .. } => "too_many_reads",
             Self::ReadTooLarge { .. } => "read_too_large",
-            Self::ReadRefused(_) => "read_refused",
+            Self::TooManyWrites { .. } => "too_many_writes",
+            Self::WriteTooLarge { .. } => "write_too_large",
+            Self::Refused(_) => "refused",
             Self::ResultTooLarge { .. } => "result_too_large",
-            Self::TooManyChanges { .. } => "too_many_changes",
+            Self::TooMuchRandom { .. } => "too_much_random",
             Self::LogTooLarge { .. } => "log_too_large",
+            Self::BadMetricName { .. } => "bad_metric_name",
+            Self::TooManyMetrics { .. } => "too_many_metrics",
             Self::NoRoom => "no_room",
         }
     }
@@ -135,14 +160,16 @@ impl CallError {
         let root = error.root_cause().to_string();
         match error.downcast_ref::<Trap>() {
             Some(Trap::StackOverflow) => Self::StackOverflow { backtrace },
+            Some(_) => {
+                let reason = root.strip_prefix("wasm trap: ").unwrap_or(&root);
+                Self::Trapped { reason: cut(reason).to_owned(), backtrace }
+            }
             // The engine's error has no public type; the hostile tests hold this text to it.
             None if root.contains("fuel allocated for hostcalls") => {
                 Self::ResultTooLarge { limit_bytes: hand_over_bytes }
             }
-            _ => {
-                let reason = root.strip_prefix("wasm trap: ").unwrap_or(&root);
-                Self::Trapped { reason: cut(reason).to_owned(), backtrace }
-            }
+            // The guest's code ran well, and what it passed is not what its type says.
+            None => Self::Malformed { reason: cut(&root).to_owned() },
         }
     }
 }

@@ -1,45 +1,59 @@
-//! What a plugin can call: reads of the lent view, log lines, and the report of a panic. Each
-//! counts against the call's limits and ends the call when one is reached.
+//! The data of an instance's store: what the running call may still use, and the view that it is
+//! lent. The functions that a plugin calls are in `calls.rs`.
 
 use std::sync::Arc;
 
 use wasmtime::{ResourceLimiter, Result};
 
 use super::bounds::{Limits, TABLE_ENTRIES_MAX};
-use super::contract::portunus::plugin::{diag, store, types};
-use super::error::{CallError, Panic, cut};
-use super::store_view::ViewSlot;
+use super::diary::Diary;
+use super::error::{CallError, Panic};
 use super::timer::Timer;
-use crate::types::{Item, KeyRange, RangeEnd};
+use super::view::ViewSlot;
+use crate::effect::Point;
+
+/// Where a plugin's words and figures go.
+#[derive(Clone, Debug)]
+pub(super) struct Desk {
+    pub(super) diary: Arc<Diary>,
+    pub(super) point: Point,
+}
 
 /// The data of an instance's store.
 pub(super) struct Host {
     pub(super) view: ViewSlot,
-    pub(super) binding: Arc<str>,
+    /// None while a plugin is only tried out.
+    pub(super) desk: Option<Desk>,
     pub(super) limits: Limits,
     pub(super) timer: Timer,
     pub(super) panic: Option<Panic>,
     /// Linear memory in use, of all memories.
     pub(super) memory_bytes: usize,
     table_entries: usize,
+    spent: Spent,
+}
+
+/// What the running call has used.
+#[derive(Default)]
+struct Spent {
     reads: usize,
     read_bytes: usize,
+    writes: usize,
+    write_bytes: usize,
     log_bytes: usize,
 }
 
 impl Host {
-    pub(super) fn new(binding: Arc<str>, limits: Limits) -> Self {
+    pub(super) fn new(desk: Option<Desk>, limits: Limits) -> Self {
         Self {
             view: ViewSlot::default(),
-            binding,
+            desk,
             limits,
             timer: Timer::default(),
             panic: None,
             memory_bytes: 0,
             table_entries: 0,
-            reads: 0,
-            read_bytes: 0,
-            log_bytes: 0,
+            spent: Spent::default(),
         }
     }
 
@@ -47,104 +61,58 @@ impl Host {
     pub(super) fn begin_call(&mut self) {
         self.timer.reset();
         self.panic = None;
-        self.reads = 0;
-        self.read_bytes = 0;
-        self.log_bytes = 0;
+        self.spent = Spent::default();
     }
 
-    fn count_reads(&mut self, reads: usize) -> Result<(), CallError> {
-        self.reads += reads;
+    /// Reads that the call may still make.
+    pub(super) fn reads_left(&self) -> usize {
+        self.limits.reads - self.spent.reads
+    }
+
+    pub(super) fn count_reads(&mut self, reads: usize) -> Result<(), CallError> {
         let limit = self.limits.reads;
-        if self.reads > limit { Err(CallError::TooManyReads { limit }) } else { Ok(()) }
+        match spend(&mut self.spent.reads, reads, limit) {
+            true => Ok(()),
+            false => Err(CallError::TooManyReads { limit }),
+        }
     }
 
-    fn hand_out(&mut self, item: &Item) -> Result<types::ItemResult, CallError> {
-        self.read_bytes += item.key().len() + item.value().len();
+    pub(super) fn count_read_bytes(&mut self, bytes: usize) -> Result<(), CallError> {
         let limit_bytes = self.limits.read_bytes;
-        if self.read_bytes > limit_bytes {
-            return Err(CallError::ReadTooLarge { limit_bytes });
+        match spend(&mut self.spent.read_bytes, bytes, limit_bytes) {
+            true => Ok(()),
+            false => Err(CallError::ReadTooLarge { limit_bytes }),
         }
-        Ok(types::ItemResult {
-            key: item.key().to_vec(),
-            value: item.value().to_vec(),
-            create_revision: item.create_revision(),
-            mod_revision: item.mod_revision(),
-            version: item.version(),
-            lease: item.lease().0,
-        })
-    }
-}
-
-fn range_of(start: Vec<u8>, end: Option<Vec<u8>>) -> KeyRange {
-    let end = end.map_or(RangeEnd::Unbounded, |end| RangeEnd::Before(end.into()));
-    KeyRange { start: start.into(), end }
-}
-
-impl types::Host for Host {}
-
-impl store::Host for Host {
-    fn get(&mut self, key: Vec<u8>) -> Result<Option<types::ItemResult>> {
-        self.count_reads(1)?;
-        let item = self.view.get().and_then(|view| view.get(&key)).map_err(CallError::from)?;
-        Ok(item.map(|item| self.hand_out(&item)).transpose()?)
     }
 
-    fn range(
-        &mut self,
-        start: Vec<u8>,
-        end: Option<Vec<u8>>,
-        limit: u32,
-    ) -> Result<Vec<types::ItemResult>> {
-        self.count_reads(1)?;
-        // One more than the plugin may still read tells a full range from too long a one.
-        let left = self.limits.reads - self.reads + 1;
-        let limit = left.min(limit as usize);
-        let range = range_of(start, end);
-        if limit == 0 || range.is_empty() {
-            return Ok(Vec::new());
+    pub(super) fn count_writes(&mut self, writes: usize, bytes: usize) -> Result<(), CallError> {
+        let (limit, limit_bytes) = (self.limits.writes, self.limits.write_bytes);
+        if !spend(&mut self.spent.writes, writes, limit) {
+            return Err(CallError::TooManyWrites { limit });
         }
-        let items =
-            self.view.get().and_then(|view| view.range(&range, limit)).map_err(CallError::from)?;
-        self.count_reads(items.len())?;
-        Ok(items.iter().map(|item| self.hand_out(item)).collect::<Result<_, _>>()?)
-    }
-
-    fn count(&mut self, start: Vec<u8>, end: Option<Vec<u8>>) -> Result<u64> {
-        self.count_reads(1)?;
-        let range = range_of(start, end);
-        if range.is_empty() {
-            return Ok(0);
+        match spend(&mut self.spent.write_bytes, bytes, limit_bytes) {
+            true => Ok(()),
+            false => Err(CallError::WriteTooLarge { limit_bytes }),
         }
-        Ok(self.view.get().and_then(|view| view.count(&range)).map_err(CallError::from)?)
     }
-}
 
-impl diag::Host for Host {
-    fn log(&mut self, level: diag::Level, text: String) -> Result<()> {
-        // An empty line costs as well.
-        self.log_bytes += text.len() + 1;
+    pub(super) fn count_log_bytes(&mut self, bytes: usize) -> Result<(), CallError> {
         let limit_bytes = self.limits.log_bytes;
-        if self.log_bytes > limit_bytes {
-            return Err(CallError::LogTooLarge { limit_bytes }.into());
+        match spend(&mut self.spent.log_bytes, bytes, limit_bytes) {
+            true => Ok(()),
+            false => Err(CallError::LogTooLarge { limit_bytes }),
         }
-        let binding = &*self.binding;
-        // `?text` keeps line breaks and control characters out of the log.
-        match level {
-            diag::Level::Debug => tracing::debug!(target: "plugin", binding, ?text, "plugin says"),
-            diag::Level::Info => tracing::info!(target: "plugin", binding, ?text, "plugin says"),
-            diag::Level::Warn => tracing::warn!(target: "plugin", binding, ?text, "plugin says"),
-            diag::Level::Error => tracing::error!(target: "plugin", binding, ?text, "plugin says"),
-        }
-        Ok(())
     }
+}
 
-    fn panic(&mut self, text: String, file: String, line: u32, column: u32) -> Result<()> {
-        self.panic = Some(Panic {
-            text: cut(&text).to_owned(),
-            location: format!("{}:{line}:{column}", cut(&file)),
-            backtrace: String::new(),
-        });
-        Ok(())
+/// False when `limit` does not allow for `more`.
+fn spend(spent: &mut usize, more: usize, limit: usize) -> bool {
+    match spent.checked_add(more) {
+        Some(total) if total <= limit => {
+            *spent = total;
+            true
+        }
+        _ => false,
     }
 }
 

@@ -26,11 +26,16 @@ impl Timer {
         let used = cpu_now.saturating_sub(self.cpu_at_first_tick);
         used >= limit || TICK * self.ticks >= limit * WALL_CLOCK_FACTOR
     }
+
+    /// CPU time since the first tick; none for a call that saw no tick, which is what most are.
+    pub(super) fn used(&self, cpu_now: impl Fn() -> Duration) -> Option<Duration> {
+        (self.ticks > 0).then(|| cpu_now().saturating_sub(self.cpu_at_first_tick))
+    }
 }
 
 /// CPU time that this thread has used.
 #[allow(unsafe_code, reason = "one system call that std does not offer")]
-pub(super) fn thread_cpu_time() -> Duration {
+pub fn thread_cpu_time() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the pointer is to a live, writable timespec. It cannot fail for this clock; if it
     // did, the time stays zero and the wall clock ends the call.
@@ -53,7 +58,9 @@ mod tests {
         assert!(!timer.tick(LIMIT, start));
         assert!(!timer.tick(LIMIT, start + LIMIT - TICK));
         assert!(timer.tick(LIMIT, start + LIMIT));
+        assert_eq!(timer.used(|| start + LIMIT + TICK), Some(LIMIT + TICK));
         timer.reset();
+        assert_eq!(timer.used(|| start), None);
         assert!(!timer.tick(LIMIT, start + LIMIT), "the next call starts anew");
     }
 

@@ -5,7 +5,9 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
+use triomphe::Arc;
 
+use crate::effect::Author;
 use crate::types::Item;
 
 const TYPE: u32 = 1;
@@ -31,6 +33,7 @@ pub enum Change {
 pub struct Event {
     change: Change,
     prev: Option<Item>,
+    author: Option<Arc<Author>>,
     plain: OnceLock<Bytes>,
     with_prev: OnceLock<Bytes>,
 }
@@ -38,7 +41,13 @@ pub struct Event {
 impl Event {
     /// `prev` is the item before this revision, `None` when the key did not exist.
     pub fn new(change: Change, prev: Option<Item>) -> Self {
-        Self { change, prev, plain: OnceLock::new(), with_prev: OnceLock::new() }
+        let (plain, with_prev) = (OnceLock::new(), OnceLock::new());
+        Self { change, prev, author: None, plain, with_prev }
+    }
+
+    /// The same, written by a plugin. Watchers are not told.
+    pub fn by(self, author: Option<Arc<Author>>) -> Self {
+        Self { author, ..self }
     }
 
     pub fn key(&self) -> &[u8] {
@@ -54,6 +63,11 @@ impl Event {
 
     pub fn prev(&self) -> Option<&Item> {
         self.prev.as_ref()
+    }
+
+    /// The plugin that made the change; none for a client's own.
+    pub fn author(&self) -> Option<&Arc<Author>> {
+        self.author.as_ref()
     }
 
     pub fn is_put(&self) -> bool {

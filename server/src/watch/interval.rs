@@ -37,7 +37,7 @@ impl End {
 
 /// A multimap from ranges to `T`.
 #[derive(Debug)]
-pub(super) struct IntervalTree<T> {
+pub struct IntervalTree<T> {
     root: Link<T>,
     /// Feeds the weights, so that the shape depends on the order of insertion and nothing else.
     inserted: u64,
@@ -58,12 +58,18 @@ struct Node<T> {
     right: Link<T>,
 }
 
+impl<T> Default for IntervalTree<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl<T> IntervalTree<T> {
-    pub(super) fn new() -> Self {
+    pub fn new() -> Self {
         Self { root: None, inserted: 0 }
     }
 
-    pub(super) fn insert(&mut self, range: &KeyRange, item: T) {
+    pub fn insert(&mut self, range: &KeyRange, item: T) {
         self.inserted += 1;
         let node = Node {
             start: range.start.clone(),
@@ -78,7 +84,7 @@ impl<T> IntervalTree<T> {
     }
 
     /// Removes from exactly this range the item that `locate` finds in the list of its items.
-    pub(super) fn remove(
+    pub fn remove(
         &mut self,
         range: &KeyRange,
         locate: impl FnOnce(&[T]) -> Option<usize>,
@@ -87,7 +93,7 @@ impl<T> IntervalTree<T> {
     }
 
     /// Calls `hit` with every item of every range that contains `key`.
-    pub(super) fn stab(&self, key: &[u8], hit: &mut impl FnMut(&T)) {
+    pub fn stab(&self, key: &[u8], hit: &mut impl FnMut(&T)) {
         stab(&self.root, key, hit);
     }
 }

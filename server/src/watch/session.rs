@@ -6,6 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use rustc_hash::FxHashMap;
 
 use super::board::{Course, Query};
 use super::history::{HistoryError, Scan, Scanned};
@@ -50,7 +51,8 @@ pub(super) struct Session {
     shared: Arc<Shared>,
     number: usize,
     mailbox: Arc<Mailbox>,
-    watchers: HashMap<u64, Watcher>,
+    /// By slots of our own, which nobody can choose so that they collide.
+    watchers: FxHashMap<u64, Watcher>,
     slots: HashMap<i64, u64>,
     next_slot: u64,
     next_id: i64,
@@ -74,7 +76,7 @@ impl Session {
             shared,
             number,
             mailbox,
-            watchers: HashMap::new(),
+            watchers: FxHashMap::default(),
             slots: HashMap::new(),
             next_slot: 0,
             next_id: 0,

@@ -35,7 +35,7 @@ fn point_options(point: &str) -> Opts {
     };
     Opts {
         generate_all: false,
-        with: vec![shared("types"), shared("store"), shared("diag")],
+        with: ["types", "store", "env", "diag"].map(shared).to_vec(),
         export_macro_name: Some(format!("export_{point}")),
         default_bindings_module: Some(format!("::portunus_sdk::__rt::{point}")),
         ..host_options()
@@ -70,4 +70,6 @@ fn check(file: &str, world: &str, options: Opts) {
 fn the_checked_in_bindings_are_what_the_contract_says() {
     check("host.rs", "host", host_options());
     check("write_policy.rs", "write-policy-plugin", point_options("write_policy"));
+    check("trigger.rs", "trigger-plugin", point_options("trigger"));
+    check("recipe.rs", "recipe-plugin", point_options("recipe"));
 }

@@ -25,7 +25,7 @@ pub(super) fn all_hold(
 
 fn note(state: &State, compare: &pb::Compare, reads: &mut ReadSet) {
     if compare.range_end.is_empty() {
-        reads.note_key(&compare.key, state.get(&compare.key), false);
+        reads.note_key(&compare.key, state.get(&compare.key));
     } else {
         reads.note_range(&range_of(compare));
     }

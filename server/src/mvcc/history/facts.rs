@@ -134,6 +134,15 @@ impl History {
         Some(facts[found].modified)
     }
 
+    /// The last change of `key` up to `revision` that a fact tells of: a put that is superseded by
+    /// now, or what superseded one. The key's live item, where there is one, is newer still.
+    pub fn last_change(&self, key: &[u8], revision: i64) -> Option<Revision> {
+        let inner = self.0.read();
+        let facts = inner.by_key.get(key)?;
+        let ends = facts.iter().rev().flat_map(|fact| [fact.superseded, fact.modified]);
+        ends.filter(|at| at.main <= revision).max()
+    }
+
     /// Keys of `range` whose live revision at `revision` is superseded by now, in order, with that
     /// revision; `None` when it is below the floor.
     pub(super) fn live_at(

@@ -30,7 +30,7 @@ impl Store {
         let item = Item::new(key.as_bytes(), b"", at.main, at, 1, LeaseId::NONE);
         self.records.insert(at, item.clone());
         let prev = self.live.insert(item.clone());
-        self.history.extend(&[Change { at, what: What::Put(item), prev }]);
+        self.history.extend(&[Change { at, what: What::Put(item), prev, author: None }]);
     }
 
     fn delete(&mut self, key: &str) {
@@ -38,7 +38,7 @@ impl Store {
         let at = Revision::new(self.revision, 0);
         let prev = self.live.remove(key.as_bytes());
         let what = What::Delete { key: Bytes::copy_from_slice(key.as_bytes()) };
-        self.history.extend(&[Change { at, what, prev }]);
+        self.history.extend(&[Change { at, what, prev, author: None }]);
     }
 
     fn read(&self, live: &Tree<Item>, now: i64, at: i64) -> Result<Vec<i64>, ReadError> {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use futures::{Stream, StreamExt};
 use openraft::errors::RPCError;
@@ -15,6 +16,7 @@ use super::client::{AppendStream, Route, nonsense};
 use super::convert;
 use super::pool::Use;
 use super::tuning::APPEND_RESPONSE_TIMEOUT;
+use crate::raft::metrics;
 use crate::raft::types::{EntryPayload, TypeConfig};
 
 pub type Responses<'s> = Result<AppendStream<'s>, RPCError<TypeConfig>>;
@@ -30,9 +32,7 @@ where
             let mut input = input?;
             let request = convert::append_to_wire(input.next().await?);
             let response = match route.client(Use::Control) {
-                Ok(mut client) => {
-                    route.call(RPCTypes::AppendEntries, limit, client.heartbeat(request)).await
-                }
+                Ok(mut client) => timed(route, client.heartbeat(request), limit).await,
                 Err(error) => Err(error),
             };
             let result = response
@@ -42,6 +42,26 @@ where
         }
     });
     Ok(Box::pin(responses))
+}
+
+/// One heartbeat, which is also how the way to the peer is measured.
+async fn timed(
+    route: &Route,
+    call: impl Future<Output = Result<tonic::Response<wire::AppendResponse>, tonic::Status>>,
+    limit: Duration,
+) -> Result<wire::AppendResponse, RPCError<TypeConfig>> {
+    let clock = &route.pool.clock;
+    let started = clock.now();
+    let response = route.call(RPCTypes::AppendEntries, limit, call).await;
+    let label = metrics::label(route.target.member);
+    match &response {
+        Ok(_) => {
+            let took = clock.now().since(started).as_secs_f64();
+            metrics::ROUND_TRIP_SECONDS.with_label_values(&[&label]).observe(took);
+        }
+        Err(_) => metrics::HEARTBEAT_FAILURES.inc(),
+    }
+    response
 }
 
 /// Sends all requests over one stream without waiting for answers. A peer that leaves a request
@@ -58,9 +78,10 @@ where
     let input = futures::stream::once(std::future::ready(first)).chain(input);
     let mut client = route.client(Use::Log)?;
     let sent = Arc::new(AtomicU64::new(0));
-    let (pool, counter) = (route.pool.clone(), sent.clone());
+    let bytes = metrics::SENT_BYTES.with_label_values(&[&metrics::label(route.target.member)]);
+    let counter = sent.clone();
     let requests = input.map(move |request| {
-        pool.traffic.count_sent(payload_bytes(&request));
+        bytes.inc_by(payload_bytes(&request) as u64);
         counter.fetch_add(1, Ordering::Relaxed);
         convert::append_to_wire(request)
     });

@@ -64,6 +64,11 @@ impl Interceptor for Check {
     }
 }
 
+/// The member that a call comes from, if it says so.
+pub fn sender(metadata: &MetadataMap) -> Option<MemberId> {
+    get(metadata, SENDER).map(MemberId)
+}
+
 fn get(metadata: &MetadataMap, name: &str) -> Option<u64> {
     u64::from_str_radix(metadata.get(name)?.to_str().ok()?, 16).ok()
 }

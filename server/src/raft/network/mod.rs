@@ -22,5 +22,5 @@ pub use convert::{Incomplete, membership_from_wire, membership_to_wire};
 pub use forward::{ForwardError, Forwarder};
 pub use forward_server::{Forwards, PeerHandler};
 pub use identity::Identity;
-pub use pool::{Pool, Target, Traffic, Use};
+pub use pool::{Pool, Target, Use};
 pub use server::{PeerServer, Raft as PeerRaft, serve};

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use portunus_proto::portunus::peer::v1::peer_client::PeerClient;
@@ -11,6 +11,8 @@ use tonic::transport::{Channel, Endpoint};
 
 use super::identity::{Identity, Mark};
 use super::tuning;
+use crate::clock::Clock;
+use crate::raft::metrics;
 use crate::raft::types::Peer;
 use crate::types::MemberId;
 
@@ -25,23 +27,6 @@ pub enum Use {
     Forward,
 }
 
-/// Bytes of payload exchanged with peers, for metrics.
-#[derive(Debug, Default)]
-pub struct Traffic {
-    pub sent: AtomicU64,
-    pub received: AtomicU64,
-}
-
-impl Traffic {
-    pub fn count_sent(&self, bytes: usize) {
-        self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    pub fn count_received(&self, bytes: usize) {
-        self.received.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-}
-
 /// A peer cannot be called at all.
 #[derive(Debug, thiserror::Error)]
 pub enum NoRoute {
@@ -54,7 +39,7 @@ pub enum NoRoute {
 /// Shared by all that call peers.
 pub struct Pool {
     pub own: Identity,
-    pub traffic: Traffic,
+    pub clock: Clock,
     channels: Mutex<HashMap<(u64, Use), Open>>,
     /// Members whose last call failed.
     silent: Mutex<HashSet<MemberId>>,
@@ -69,7 +54,7 @@ impl Pool {
     pub fn new(own: Identity) -> Arc<Self> {
         Arc::new(Self {
             own,
-            traffic: Traffic::default(),
+            clock: Clock::system(),
             channels: Mutex::default(),
             silent: Mutex::default(),
         })
@@ -77,7 +62,10 @@ impl Pool {
 
     /// Says once that a member does not answer, however often it is called meanwhile.
     pub fn note_failure(&self, member: MemberId, why: &str) {
+        let label = metrics::label(member);
+        metrics::SENT_FAILURES.with_label_values(&[&label]).inc();
         if self.silent.lock().insert(member) {
+            metrics::DISCONNECTED.with_label_values(&[&label]).inc();
             tracing::warn!(%member, why, "a member does not answer");
         }
     }
@@ -87,6 +75,11 @@ impl Pool {
         if self.silent.lock().remove(&member) {
             tracing::info!(%member, "a member answers again");
         }
+    }
+
+    /// True while the last call to this member was answered, or none has been made.
+    pub fn answers(&self, member: MemberId) -> bool {
+        !self.silent.lock().contains(&member)
     }
 
     /// A client for one member. Must be called on the runtime that is to drive the connection.

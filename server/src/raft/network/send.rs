@@ -21,11 +21,23 @@ use super::convert;
 use super::pool::Use;
 use super::tuning::{SNAPSHOT_CHUNKS_AHEAD, SNAPSHOT_IDLE_TIMEOUT, SNAPSHOT_INSTALL_TIMEOUT};
 use crate::raft::applier::SnapshotSource;
+use crate::raft::metrics;
 use crate::raft::snapshot::{Outgoing, SnapshotData};
 use crate::raft::types::{CommittedLeaderId, Peer, TypeConfig, Vote};
 
 /// Resolves once the peer has the snapshot in place, or has refused it.
 pub async fn snapshot(
+    route: &Route,
+    vote: Vote,
+    snapshot: Snapshot<CommittedLeaderId, u64, Peer, SnapshotData>,
+) -> Result<SnapshotResponse<TypeConfig>, RPCError<TypeConfig>> {
+    let sent = send(route, vote, snapshot).await;
+    let count = if sent.is_ok() { &metrics::SNAPSHOTS_SENT } else { &metrics::SNAPSHOTS_NOT_SENT };
+    count.with_label_values(&[&metrics::label(route.target.member)]).inc();
+    sent
+}
+
+async fn send(
     route: &Route,
     vote: Vote,
     snapshot: Snapshot<CommittedLeaderId, u64, Peer, SnapshotData>,
@@ -47,7 +59,9 @@ pub async fn snapshot(
         }
     };
     drop(pin);
-    route.pool.traffic.count_sent(progress.bytes.load(Ordering::Relaxed) as usize);
+    metrics::SENT_BYTES
+        .with_label_values(&[&metrics::label(member)])
+        .inc_by(progress.bytes.load(Ordering::Relaxed));
     if let Some(error) = progress.failure.lock().take() {
         tracing::error!(%error, "cannot read the own state for a snapshot");
         return Err(unreadable(&error));

@@ -1,7 +1,6 @@
 //! The peer protocol's serving side: each call goes to openraft, or to the handler above.
 
 use std::net::TcpListener;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -9,16 +8,17 @@ use futures::stream::BoxStream;
 use openraft::raft::AppendEntriesRequest;
 use portunus_proto::portunus::peer::v1 as wire;
 use portunus_proto::portunus::peer::v1::peer_server;
+use prometheus::IntCounter;
 use tokio::sync::Mutex;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::convert;
 use super::forward_server::Forwards;
-use super::identity::{Check, Identity};
-use super::pool::Pool;
+use super::identity::{self, Check, Identity};
 use super::{receive, tuning};
 use crate::raft::applier::Stager;
+use crate::raft::metrics;
 use crate::raft::read;
 use crate::raft::state_machine::StateMachine;
 use crate::raft::types::TypeConfig;
@@ -28,7 +28,6 @@ pub type Raft = openraft::Raft<TypeConfig, StateMachine>;
 /// Serves one group's peers.
 pub struct PeerServer {
     pub raft: Raft,
-    pub pool: Arc<Pool>,
     pub stager: Box<dyn Stager>,
     pub forwards: Forwards,
     /// How long a read index round may take.
@@ -117,7 +116,8 @@ impl peer_server::Peer for PeerServer {
         &self,
         request: Request<Streaming<wire::AppendRequest>>,
     ) -> Result<Response<Self::AppendStream>, Status> {
-        let requests = readable(request.into_inner(), self.pool.clone());
+        let received = metrics::RECEIVED_BYTES.with_label_values(&[&sender(&request)]);
+        let requests = readable(request.into_inner(), received);
         let responses = self.raft.stream_append(requests).map(|result| match result {
             Ok(result) => Ok(convert::append_result_to_wire(result)),
             Err(fatal) => Err(stopped(fatal)),
@@ -141,6 +141,7 @@ impl peer_server::Peer for PeerServer {
         let Ok(_alone) = self.receiving.try_lock() else {
             return Err(Status::aborted("another snapshot is being received"));
         };
+        let from = sender(&request);
         let mut frames = request.into_inner();
         let (vote, meta) = receive::header(&mut frames).await?;
         let own =
@@ -151,8 +152,14 @@ impl peer_server::Peer for PeerServer {
             return Ok(Response::new(wire::SnapshotResponse { vote }));
         }
         tracing::info!(position = ?meta.last_log_id, "receiving a snapshot");
-        let received = receive::body(frames, (vote, meta), &*self.stager).await?;
-        self.pool.traffic.count_received(received.bytes as usize);
+        let received = receive::body(frames, (vote, meta), &*self.stager).await;
+        let count = match &received {
+            Ok(_) => &metrics::SNAPSHOTS_RECEIVED,
+            Err(_) => &metrics::SNAPSHOTS_NOT_RECEIVED,
+        };
+        count.with_label_values(&[&from]).inc();
+        let received = received?;
+        metrics::RECEIVED_BYTES.with_label_values(&[&from]).inc_by(received.bytes);
         tracing::info!(bytes = received.bytes, "received a snapshot");
         let installed = self.raft.install_full_snapshot(received.vote, received.snapshot).await;
         let vote = Some(convert::vote_to_wire(installed.map_err(stopped)?.vote));
@@ -177,12 +184,17 @@ impl peer_server::Peer for PeerServer {
     }
 }
 
+/// Who calls, as label; the call was checked to come from this cluster.
+fn sender<T>(request: &Request<T>) -> String {
+    identity::sender(request.metadata()).map_or_else(|| "unknown".to_owned(), metrics::label)
+}
+
 /// The requests of an append stream up to the first that cannot be read.
 fn readable(
     requests: Streaming<wire::AppendRequest>,
-    pool: Arc<Pool>,
+    received: IntCounter,
 ) -> impl futures::Stream<Item = AppendEntriesRequest<TypeConfig>> + Send + 'static {
-    futures::stream::unfold((requests, pool), |(mut requests, pool)| async move {
+    futures::stream::unfold((requests, received), |(mut requests, received)| async move {
         let request = match requests.message().await {
             Ok(request) => request?,
             Err(status) => {
@@ -190,9 +202,9 @@ fn readable(
                 return None;
             }
         };
-        pool.traffic.count_received(payload_bytes(&request));
+        received.inc_by(payload_bytes(&request) as u64);
         match convert::append_from_wire(request) {
-            Ok(request) => Some((request, (requests, pool))),
+            Ok(request) => Some((request, (requests, received))),
             Err(error) => {
                 tracing::warn!(%error, "an append cannot be read");
                 None

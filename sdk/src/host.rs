@@ -1,0 +1,7 @@
+//! The one door to the host: what the contract imports in a guest, and what the test kit plays
+//! natively. Both have the same functions.
+
+#[cfg(target_arch = "wasm32")]
+pub(crate) use crate::bindings::host::portunus::plugin::{diag, env, store};
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use crate::testing::host::{diag, env, store};

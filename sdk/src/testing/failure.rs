@@ -1,0 +1,48 @@
+//! Why a request of a test's client was not carried out.
+
+use std::fmt::{self, Display};
+
+/// Why a request was not carried out. Nothing of it happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// A plugin refused, or failed: then the reason begins with "the plugin failed".
+    Refused {
+        /// The plugin's name.
+        by: String,
+        /// What it gave as its reason.
+        reason: String,
+    },
+    /// A recipe does not take this payload.
+    Invalid {
+        /// The plugin's name.
+        by: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No plugin with recipes has this name.
+    UnknownPlugin(String),
+    /// The plugin has no recipe with this name.
+    UnknownFunction(String),
+    /// The lease does not exist.
+    UnknownLease(i64),
+    /// Another leader took over while the call was parked, or before the request was committed.
+    LeaderChanged,
+    /// The test took the call back.
+    Cancelled,
+}
+
+impl Display for Failure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused { by, reason } => write!(out, "refused by {by}: {reason}"),
+            Self::Invalid { by, reason } => write!(out, "{by} does not take this: {reason}"),
+            Self::UnknownPlugin(name) => write!(out, "no plugin with recipes is called {name}"),
+            Self::UnknownFunction(name) => write!(out, "no recipe is called {name}"),
+            Self::UnknownLease(id) => write!(out, "lease {id} does not exist"),
+            Self::LeaderChanged => write!(out, "leader changed"),
+            Self::Cancelled => write!(out, "cancelled"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}

@@ -1,0 +1,178 @@
+//! A plugin as a test deploys it: its functions, where they are bound, and what they may touch.
+
+use std::fmt;
+use std::rc::Rc;
+
+use crate::bindings::host::portunus::plugin::types;
+use crate::range::{Span, under};
+use crate::testing::store::is_within;
+use crate::{
+    Batch, Context, IntoHandled, IntoVerdict, Outcome, Recipes, Told, Verdict, Write, trigger,
+    write_policy,
+};
+
+type Check = Rc<dyn Fn(types::Context, &[Write]) -> Verdict>;
+type Handle = Rc<dyn Fn(types::Context, &Batch) -> Result<(), String>>;
+
+/// A plugin for [`Cluster::deploy`](super::Cluster::deploy): each point is bound to the prefix
+/// that the last [`Plugin::under`] before it gave.
+#[derive(Clone)]
+pub struct Plugin {
+    pub(crate) name: String,
+    prefix: Vec<u8>,
+    configuration: Vec<u8>,
+    read: Vec<Span>,
+    write: Vec<Span>,
+    pub(crate) policies: Vec<(Vec<u8>, Check)>,
+    pub(crate) trigger: Option<(Vec<u8>, Handle)>,
+    pub(crate) recipes: Option<(Vec<u8>, Recipes)>,
+}
+
+impl Plugin {
+    /// A plugin under a name, as `portunus plugin deploy` gives it.
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            prefix: Vec::new(),
+            configuration: Vec::new(),
+            read: Vec::new(),
+            write: Vec::new(),
+            policies: Vec::new(),
+            trigger: None,
+            recipes: None,
+        }
+    }
+
+    /// The prefix of the points that follow. Without one they are bound to all keys.
+    #[must_use]
+    pub fn under(self, prefix: impl AsRef<[u8]>) -> Self {
+        Self { prefix: prefix.as_ref().to_vec(), ..self }
+    }
+
+    /// The configuration, of all its points.
+    #[must_use]
+    pub fn config(self, configuration: impl AsRef<[u8]>) -> Self {
+        Self { configuration: configuration.as_ref().to_vec(), ..self }
+    }
+
+    /// Lets it read keys that begin with `prefix`, besides those under its own.
+    #[must_use]
+    pub fn may_read(mut self, prefix: impl AsRef<[u8]>) -> Self {
+        self.read.push(under(prefix.as_ref()));
+        self
+    }
+
+    /// Lets it write keys that begin with `prefix`, besides those under its own.
+    #[must_use]
+    pub fn may_write(mut self, prefix: impl AsRef<[u8]>) -> Self {
+        self.write.push(under(prefix.as_ref()));
+        self
+    }
+
+    /// The function that `#[write_policy]` marks.
+    #[must_use]
+    pub fn write_policy<F, R>(mut self, policy: F) -> Self
+    where
+        F: Fn(&Context, &[Write]) -> R + 'static,
+        R: IntoVerdict,
+    {
+        let check: Check =
+            Rc::new(move |call, writes| write_policy::check(&policy, call, writes));
+        self.policies.push((self.prefix.clone(), check));
+        self
+    }
+
+    /// The function that `#[trigger]` marks. It is told what happens after the deploy.
+    ///
+    /// # Panics
+    /// When the plugin has one already.
+    #[must_use]
+    pub fn trigger<F, T, R>(mut self, function: F) -> Self
+    where
+        F: Fn(&Context, &T) -> R + 'static,
+        T: Told + ?Sized + 'static,
+        R: IntoHandled,
+    {
+        assert!(self.trigger.is_none(), "{} has a trigger already", self.name);
+        let handle: Handle = Rc::new(move |call, batch| trigger::handle(&function, call, batch));
+        self.trigger = Some((self.prefix.clone(), handle));
+        self
+    }
+
+    /// The list that `recipes!` makes: `RECIPES`.
+    #[must_use]
+    pub fn recipes(mut self, recipes: Recipes) -> Self {
+        self.recipes = Some((self.prefix.clone(), recipes));
+        self
+    }
+
+    pub(crate) fn context(&self, prefix: &[u8], caller: Option<&str>) -> types::Context {
+        types::Context {
+            binding: self.name.clone(),
+            prefix: prefix.to_vec(),
+            caller: caller.map(str::to_owned),
+            configuration: self.configuration.clone(),
+        }
+    }
+
+    pub(crate) fn grants(&self, prefix: &[u8]) -> Grants {
+        let own = || std::iter::once(under(prefix));
+        Grants {
+            read: own().chain(self.read.iter().cloned()).collect(),
+            write: own().chain(self.write.iter().cloned()).collect(),
+        }
+    }
+
+    pub(crate) fn call(
+        recipes: Recipes,
+        call: types::Context,
+        function: &str,
+        payload: &[u8],
+    ) -> Outcome {
+        recipes.call(call, function, payload)
+    }
+}
+
+impl fmt::Debug for Plugin {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Plugin").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// What one binding may read and write.
+#[derive(Debug, Clone)]
+pub(crate) struct Grants {
+    read: Vec<Span>,
+    write: Vec<Span>,
+}
+
+impl Grants {
+    pub(crate) fn check_read(&self, span: &Span) -> Result<(), String> {
+        check(&self.read, span, "read")
+    }
+
+    pub(crate) fn check_write(&self, span: &Span) -> Result<(), String> {
+        check(&self.write, span, "write")
+    }
+}
+
+fn check(granted: &[Span], span: &Span, verb: &str) -> Result<(), String> {
+    if is_empty(span) || granted.iter().any(|granted| holds(granted, span)) {
+        return Ok(());
+    }
+    let start = String::from_utf8_lossy(&span.0);
+    Err(format!("may not {verb} {start}: it is outside the binding's prefix and grants"))
+}
+
+fn is_empty((start, end): &Span) -> bool {
+    end.as_ref().is_some_and(|end| end <= start)
+}
+
+fn holds(granted: &Span, (start, end): &Span) -> bool {
+    let ends_within = match (&granted.1, end) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(granted), Some(end)) => end <= granted,
+    };
+    ends_within && is_within(start, granted)
+}

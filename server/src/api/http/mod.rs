@@ -1,0 +1,14 @@
+//! What the client port speaks beside gRPC: metrics, health and version for machines that look
+//! after the member, and the JSON gateway for those that have no gRPC. Bodies and codes are etcd's.
+
+mod cors;
+mod exposition;
+mod front;
+mod health;
+mod process;
+mod reply;
+mod surface;
+
+pub use cors::Cors;
+pub use front::FrontLayer;
+pub use surface::Surface;

@@ -1,0 +1,153 @@
+//! Which path answers what, for requests that are not gRPC.
+
+use std::borrow::Cow;
+
+use http::{Method, Request, Response, StatusCode};
+use tonic::body::Body;
+
+use super::cors::Cors;
+use super::health::{self, Probe};
+use super::{exposition, reply};
+use crate::api::version;
+use crate::node::Node;
+
+/// The HTTP side of a port.
+pub struct Surface {
+    node: Node,
+    cors: Cors,
+}
+
+impl Surface {
+    pub fn new(node: Node, cors: Cors) -> Self {
+        health::register();
+        Self { node, cors }
+    }
+
+    /// Answers a request. Every answer says which pages may see it.
+    pub async fn answer(&self, request: Request<Body>) -> Response<Body> {
+        let allowed = self.cors.allow(request.headers());
+        let mut answer = match *request.method() {
+            Method::OPTIONS => Response::new(Body::empty()),
+            _ => self.route(request).await,
+        };
+        Cors::mark(allowed, answer.headers_mut());
+        answer
+    }
+
+    async fn route(&self, request: Request<Body>) -> Response<Body> {
+        let (parts, _body) = request.into_parts();
+        let path = parts.uri.path();
+        if parts.method != Method::GET {
+            return if is_known(path) { reply::only_get() } else { reply::not_found() };
+        }
+        let query = Query(parts.uri.query().unwrap_or(""));
+        match path {
+            "/metrics" => exposition::scrape(&self.node).await,
+            "/health" => health::health(&self.node, &query).await,
+            "/version" => reply::json(StatusCode::OK, versions()),
+            _ => match probe(path) {
+                Some((probe, rest)) => health::probe(&self.node, probe, rest, &query).await,
+                None => reply::not_found(),
+            },
+        }
+    }
+}
+
+fn is_known(path: &str) -> bool {
+    matches!(path, "/metrics" | "/health" | "/version") || probe(path).is_some()
+}
+
+/// The probe of a path and the name of the sub-check behind it.
+fn probe(path: &str) -> Option<(Probe, &str)> {
+    let (probe, rest) = match path.strip_prefix("/livez") {
+        Some(rest) => (Probe::Live, rest),
+        None => (Probe::Ready, path.strip_prefix("/readyz")?),
+    };
+    match rest {
+        "" => Some((probe, "")),
+        _ => rest.strip_prefix('/').filter(|rest| !rest.is_empty()).map(|rest| (probe, rest)),
+    }
+}
+
+fn versions() -> String {
+    format!(
+        r#"{{"etcdserver":"{}","etcdcluster":"{}","storage":"{}"}}"#,
+        version::ETCD,
+        version::ETCD_CLUSTER,
+        version::ETCD_STORAGE
+    )
+}
+
+/// What stands behind the question mark.
+pub struct Query<'a>(&'a str);
+
+impl<'a> Query<'a> {
+    fn pairs(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a> {
+        self.0.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (unescaped(name), unescaped(value))
+        })
+    }
+
+    /// The values given for `name`.
+    pub fn all(&self, name: &'static str) -> impl Iterator<Item = Cow<'a, str>> + use<'a> {
+        self.pairs().filter(move |(given, _)| given == name).map(|(_, value)| value)
+    }
+
+    pub fn has(&self, name: &'static str) -> bool {
+        self.all(name).next().is_some()
+    }
+}
+
+/// Undoes `%20` and `+`; what is no escape stays as it is.
+fn unescaped(text: &str) -> Cow<'_, str> {
+    if !text.contains(['%', '+']) {
+        return Cow::Borrowed(text);
+    }
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let escaped = (bytes[at] == b'%')
+            .then(|| text.get(at + 1..at + 3))
+            .flatten()
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match escaped {
+            Some(byte) => {
+                out.push(byte);
+                at += 3;
+            }
+            None => {
+                out.push(if bytes[at] == b'+' { b' ' } else { bytes[at] });
+                at += 1;
+            }
+        }
+    }
+    Cow::Owned(String::from_utf8_lossy(&out).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Probe, Query, probe, unescaped, versions};
+
+    #[test]
+    fn a_query_is_taken_apart() {
+        let query = Query("exclude=NOSPACE&verbose&exclude=a%20b&x=%zz%4");
+        assert_eq!(query.all("exclude").collect::<Vec<_>>(), ["NOSPACE", "a b"]);
+        assert!(query.has("verbose") && !query.has("serializable"));
+        assert_eq!(query.all("x").collect::<Vec<_>>(), ["%zz%4"]);
+        assert_eq!(unescaped("a+b%e4%"), "a b\u{fffd}%");
+    }
+
+    #[test]
+    fn probes_have_sub_paths_and_nothing_else_has() {
+        assert_eq!(probe("/readyz"), Some((Probe::Ready, "")));
+        assert_eq!(probe("/livez/serializable_read"), Some((Probe::Live, "serializable_read")));
+        assert_eq!((probe("/livezx"), probe("/readyz/"), probe("/")), (None, None, None));
+    }
+
+    #[test]
+    fn the_versions_are_etcds() {
+        assert_eq!(versions(), r#"{"etcdserver":"3.7.1","etcdcluster":"3.7.0","storage":"3.7.0"}"#);
+    }
+}
