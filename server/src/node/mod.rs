@@ -27,6 +27,7 @@ mod plugin;
 mod plugins;
 mod policies;
 mod position;
+mod queue;
 mod readings;
 mod reads;
 mod reaper;
@@ -50,9 +51,12 @@ pub use blame::Blame;
 pub use duties::AutoCompaction;
 pub use error::{Error, Failure};
 pub use handle::Node;
-pub use lock::{Elected, LineError, Observation, Place, Standing};
+pub use lock::{
+    Acquired, Elected, LineError, LockCourse, LockNews, Observation, Place, Standing,
+};
 pub use members::{Member, NodeStatus};
 pub use plugins::{Deployed, Deployment};
+pub use queue::Consumer;
 pub use reads::HashKv;
 pub use shared::{Identity, Options};
 pub use start::{Parts, StartError, start};

@@ -7,7 +7,7 @@ use portunus_proto::portunus::v1::{
 
 use super::line::{Turn, delay_key, holds, key, turn};
 use super::{line, record};
-use crate::decide::Refusal;
+use crate::decide::{Refusal, LockRefusal};
 use crate::decide::writer::Writer;
 use crate::types::{Item, KeyRange, LeaseId};
 
@@ -19,14 +19,14 @@ fn check(request: &LockAcquireRequest) -> Result<(), Refusal> {
     let names = &request.names;
     let twice = names.iter().enumerate().any(|(n, name)| names[..n].contains(name));
     if names.is_empty() || names.iter().any(Bytes::is_empty) || twice {
-        return Err(Refusal::LockUnnamed);
+        return Err(Refusal::Lock(LockRefusal::Unnamed));
     }
     if names.len() > NAMES_MAX {
-        return Err(Refusal::LockTooMany { names: names.len(), max: NAMES_MAX });
+        return Err(Refusal::Lock(LockRefusal::TooMany { names: names.len(), max: NAMES_MAX }));
     }
     let weight = request.weight.max(1);
     if request.mode() == LockMode::Permits && weight > request.permits {
-        return Err(Refusal::LockTooHeavy { weight, permits: request.permits });
+        return Err(Refusal::Lock(LockRefusal::TooHeavy { weight, permits: request.permits }));
     }
     Ok(())
 }
@@ -79,14 +79,14 @@ pub fn enlist(
         let own = own(writer, name, lease);
         let is_free = match &own {
             Own::Holds(item) | Own::Waits(item) if differs(item, &record) => {
-                return Err(Refusal::LockDiffers { name: text(name) });
+                return Err(Refusal::Lock(LockRefusal::Differs { name: text(name) }));
             }
             Own::Holds(_) => true,
             Own::Waits(item) => turn(writer, name, &record, Some(item), now_ms) == Turn::Free,
             Own::Absent => turn(writer, name, &record, None, now_ms) == Turn::Free,
         };
         if !is_free && request.try_only {
-            return Err(Refusal::LockHeld { name: text(name) });
+            return Err(Refusal::Lock(LockRefusal::Held { name: text(name) }));
         }
         granted &= is_free;
         found.push(own);
@@ -170,7 +170,7 @@ pub fn await_turn(
     for place in &wait.places {
         let item = writer.get(&place.key).filter(|item| item.create_revision() == place.token);
         let Some(item) = item.cloned() else {
-            return Err(Refusal::LockLost { name: text(&place.name) });
+            return Err(Refusal::Lock(LockRefusal::Lost { name: text(&place.name) }));
         };
         let is_first = || line::before(writer.head, &place.name, Some(&item)).is_empty();
         if holds(&item, is_first()) {

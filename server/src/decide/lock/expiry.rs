@@ -6,17 +6,26 @@ use bytes::Bytes;
 use super::line::delay_key;
 use super::record;
 use crate::decide::writer::Writer;
+use crate::machine::State;
 use crate::types::{Item, LeaseId};
 
-/// Notes the delays that the holders among `items`, which expire now, have asked for.
+/// What of a lease's keys may be held locks that ask for a delay.
+pub fn held_by(state: &State, lease: LeaseId) -> Vec<Item> {
+    let keys = state.lease_keys(lease);
+    keys.iter().filter_map(|key| state.get(key)).filter(|item| asks(item)).cloned().collect()
+}
+
+fn asks(item: &Item) -> bool {
+    record::decode(item.value()).is_some_and(|held| held.granted && held.lock_delay_ms > 0)
+}
+
+/// Notes the delays that holders whose keys were `items` have asked for.
 pub fn delay_after(writer: &mut Writer<'_>, items: &[Item], now_ms: u64) {
     for item in items {
         let Some(record) = record::decode(item.value()) else { continue };
         let Some(name) = name_of(item) else { continue };
-        if record.granted && record.lock_delay_ms > 0 {
-            let until = now_ms.saturating_add(record.lock_delay_ms.unsigned_abs());
-            writer.put(&delay_key(&name), until.to_string().as_bytes(), LeaseId::NONE);
-        }
+        let until = now_ms.saturating_add(record.lock_delay_ms.unsigned_abs());
+        writer.put(&delay_key(&name), until.to_string().as_bytes(), LeaseId::NONE);
     }
 }
 

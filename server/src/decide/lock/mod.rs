@@ -19,9 +19,12 @@ mod expiry;
 mod leave;
 mod line;
 mod record;
+mod refusal;
 
-pub use describe::{describe, standing};
-pub(super) use expiry::delay_after;
+pub use describe::describe;
+pub use record::decode as record;
+pub use refusal::LockRefusal;
+pub(super) use expiry::{delay_after, held_by};
 
 use portunus_proto::portunus::v1::{LockAsk, LockSaid, lock_ask::Ask};
 
@@ -41,7 +44,7 @@ pub(super) fn decide(
         Some(Ask::Leave(leave)) => Ok(leave::leave(writer, leave)),
         Some(Ask::Release(release)) => Ok(leave::release(writer, release)),
         Some(Ask::Revoke(request)) => Ok(leave::request_revocation(writer, request)),
-        None => Err(Refusal::LockUnnamed),
+        None => Err(Refusal::Lock(LockRefusal::Unnamed)),
     }
 }
 
@@ -59,6 +62,20 @@ pub fn names(ask: &LockAsk) -> Vec<Bytes> {
         None => Vec::new(),
     }
 }
+
+/// Bytes that an ask may add to the store.
+pub(super) fn growth(ask: &LockAsk) -> usize {
+    match &ask.ask {
+        Some(Ask::Enlist(request)) => {
+            let names: usize = request.names.iter().map(Bytes::len).sum();
+            names + request.names.len() * (PLACE_BYTES + request.metadata.len())
+        }
+        _ => 0,
+    }
+}
+
+/// What a place in line is charged beside its name and metadata.
+const PLACE_BYTES: usize = 256;
 
 #[cfg(test)]
 mod lock_test;

@@ -12,7 +12,7 @@ use prost::Message;
 use super::keys::Queue;
 use super::{config, tidy};
 use crate::decide::writer::Writer;
-use crate::decide::{Cx, Refusal, lease, txn};
+use crate::decide::{Cx, Refusal, lease, txn, QueueRefusal};
 use crate::effect::Effect;
 use crate::types::{KeyRange, LeaseId};
 
@@ -26,7 +26,7 @@ fn check(
         let found = writer.get(&queue.claim_key(claim.id));
         let is_held = found.is_some_and(|item| item.create_revision() == claim.token);
         if !is_held || claims[..n].iter().any(|other| other.id == claim.id) {
-            return Err(Refusal::QueueClaimLost { id: claim.id });
+            return Err(Refusal::Queue(QueueRefusal::ClaimLost { id: claim.id }));
         }
     }
     Ok(())

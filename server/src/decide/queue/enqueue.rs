@@ -8,7 +8,7 @@ use prost::Message;
 use super::evaluate::{count, number};
 use super::keys::{PRIORITY_MAX, Queue};
 use super::{config, config::Config};
-use crate::decide::Refusal;
+use crate::decide::{Refusal, QueueRefusal};
 use crate::decide::writer::Writer;
 use crate::types::{KeyRange, LeaseId};
 
@@ -26,10 +26,10 @@ pub fn enqueue(
     let queue = Queue::named(&request.queue)?;
     if request.items.len() > ITEMS_AT_ONCE_MAX {
         let (items, max) = (request.items.len(), ITEMS_AT_ONCE_MAX);
-        return Err(Refusal::QueueBatchTooLarge { items, max });
+        return Err(Refusal::Queue(QueueRefusal::BatchTooLarge { items, max }));
     }
     if let Some(item) = request.items.iter().find(|item| item.priority > PRIORITY_MAX) {
-        return Err(Refusal::QueuePriority { priority: item.priority, max: PRIORITY_MAX });
+        return Err(Refusal::Queue(QueueRefusal::Priority { priority: item.priority, max: PRIORITY_MAX }));
     }
     let config = config::read(writer, queue);
     check_room(writer, queue, &config, request)?;
@@ -74,7 +74,7 @@ fn check_room(
         true => Err(Refusal::Wait { until_ms: None }),
         false => {
             let queue = String::from_utf8_lossy(queue.name()).into_owned();
-            Err(Refusal::QueueFull { queue, max })
+            Err(Refusal::Queue(QueueRefusal::Full { queue, max }))
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::decide::Refusal;
+use crate::decide::{Refusal, QueueRefusal};
 use crate::types::KeyRange;
 
 /// Priorities are below or at this.
@@ -10,7 +10,7 @@ pub const PRIORITY_MAX: u32 = 0xffff;
 
 /// What stands under a queue's name; a queue's own name must not have one of them as a part, or its
 /// keys would lie among another's items.
-const PARTS: [&str; 6] = ["items", "delayed", "taken", "claims", "dead", "dedup"];
+pub const PARTS: [&str; 6] = ["items", "delayed", "taken", "claims", "dead", "dedup"];
 
 /// A queue's name, checked.
 #[derive(Clone, Copy)]
@@ -20,7 +20,7 @@ impl<'a> Queue<'a> {
     pub fn named(name: &'a [u8]) -> Result<Self, Refusal> {
         let parts = || name.split(|byte| *byte == b'/');
         if name.is_empty() || parts().any(|part| PARTS.iter().any(|own| own.as_bytes() == part)) {
-            return Err(Refusal::QueueUnnamed);
+            return Err(Refusal::Queue(QueueRefusal::Unnamed));
         }
         Ok(Self(name))
     }

@@ -30,19 +30,23 @@ mod evaluate;
 mod keys;
 mod parser;
 mod read;
+mod refusal;
 mod remove;
 mod sequential;
 mod settle;
 mod tidy;
 
 use bytes::Bytes;
+use portunus_proto::etcdserverpb as pb;
 use portunus_proto::portunus::v1::{QueueAsk, QueueSaid, queue_ask::Ask, queue_said::Said};
+use prost::Message;
 
 use super::writer::Writer;
-use super::{Cx, Refusal};
+use super::{Cx, Refusal, txn};
 pub(super) use settle::check_put;
 
 pub use read::{explain, peek, stats};
+pub use refusal::QueueRefusal;
 
 /// Decides about queues.
 pub(super) fn decide(
@@ -68,10 +72,33 @@ pub(super) fn decide(
         }
         Some(Ask::PutSequential(request)) => Said::Put(sequential::put(writer, request)?),
         Some(Ask::Tidy(queue)) => Said::Count(tidy::tidy(writer, queue, now, tidy::AT_ONCE) as u64),
-        None => return Err(Refusal::QueueUnnamed),
+        None => return Err(Refusal::Queue(QueueRefusal::Unnamed)),
     };
     Ok(QueueSaid { revision: writer.head.revision, said: Some(said) })
 }
+
+/// Checks that need no state.
+pub(super) fn check(ask: &QueueAsk, max_txn_ops: usize) -> Result<(), Refusal> {
+    match &ask.ask {
+        Some(Ask::Ack(request)) => {
+            request.txn.as_ref().map_or(Ok(()), |txn| txn::check(txn, max_txn_ops))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Bytes that an ask may add to the store. Getting items out and done with must go on when space
+/// is short.
+pub(super) fn growth(ask: &QueueAsk) -> usize {
+    match &ask.ask {
+        Some(Ask::Enqueue(request)) => request.encoded_len() + request.items.len() * ITEM_BYTES,
+        Some(Ask::PutSequential(request)) => request.encoded_len() + ITEM_BYTES,
+        _ => 0,
+    }
+}
+
+/// What an item is charged beside its content.
+const ITEM_BYTES: usize = 256;
 
 /// The prefix of all that an ask may write, its consumer's own writes aside.
 pub fn prefix(ask: &QueueAsk) -> Bytes {
@@ -89,6 +116,19 @@ pub fn prefix(ask: &QueueAsk) -> Bytes {
         None => return Bytes::new(),
     };
     [&queue[..], b"/"].concat().into()
+}
+
+/// A consumer's own writes.
+pub fn txn(ask: &QueueAsk) -> Option<&pb::TxnRequest> {
+    match &ask.ask {
+        Some(Ask::Ack(request)) => request.txn.as_ref(),
+        _ => None,
+    }
+}
+
+/// The key of an item's claim.
+pub fn claim_key(queue: &[u8], id: u64) -> Bytes {
+    keys::Queue::known(queue).claim_key(id)
 }
 
 #[cfg(test)]

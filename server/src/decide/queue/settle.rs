@@ -6,13 +6,13 @@ use portunus_proto::portunus::v1::QueueConfigureRequest;
 use super::condition;
 use super::config::{self, Mistake};
 use super::keys::Queue;
-use crate::decide::Refusal;
+use crate::decide::{Refusal, QueueRefusal};
 use crate::decide::writer::Writer;
 use crate::types::{KeyRange, LeaseId};
 
 fn refused(key: &Bytes, mistake: Mistake) -> Refusal {
     let key = String::from_utf8_lossy(key).into_owned();
-    Refusal::QueueText { key, at: mistake.at, what: mistake.what }
+    Refusal::Queue(QueueRefusal::Text { key, at: mistake.at, what: mistake.what })
 }
 
 fn check(key: &Bytes, value: &[u8]) -> Result<(), Refusal> {

@@ -18,7 +18,7 @@ pub(super) enum Seen {
 impl Node {
     /// Returns once one of the keys may have been deleted at `from` or later. The state tells
     /// whether it was.
-    pub(super) async fn until_deleted(&self, keys: &[Bytes], from: i64) -> Result<(), Failure> {
+    pub(in crate::node) async fn until_deleted(&self, keys: &[Bytes], from: i64) -> Result<(), Failure> {
         let mut watch = self.watch_hub().open();
         for key in keys {
             watch.create(Create {
