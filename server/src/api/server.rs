@@ -11,7 +11,9 @@ use portunus_proto::etcdserverpb::kv_server::KvServer;
 use portunus_proto::etcdserverpb::lease_server::LeaseServer;
 use portunus_proto::etcdserverpb::maintenance_server::MaintenanceServer;
 use portunus_proto::etcdserverpb::watch_server::WatchServer;
+use portunus_proto::portunus::v1::lock_server::LockServer as LocksServer;
 use portunus_proto::portunus::v1::plugin_server::PluginServer;
+use portunus_proto::portunus::v1::queue_server::QueueServer;
 use portunus_proto::v3electionpb::election_server::ElectionServer;
 use portunus_proto::v3lockpb::lock_server::LockServer;
 use tokio::sync::watch;
@@ -32,9 +34,11 @@ use super::kv::KvService;
 use super::lease::LeaseService;
 use super::listen::{Listener, TCP_KEEPALIVE, paced};
 use super::lock::LockService;
+use super::locks::LocksService;
 use super::maintenance::MaintenanceService;
 use super::meter::Table;
 use super::plugin::PluginService;
+use super::queue::QueueService;
 use super::reflection;
 use super::watch::WatchService;
 use crate::clock::Clock;
@@ -219,7 +223,7 @@ fn add_services(node: &Node, stopping: &Stopping) -> Routes {
         .max_decoding_message_size(message_bytes);
     let election = ElectionServer::new(ElectionService { node: node(), ending: ending.clone() })
         .max_decoding_message_size(message_bytes);
-    let lease = LeaseServer::new(LeaseService { node: node(), ending })
+    let lease = LeaseServer::new(LeaseService { node: node(), ending: ending.clone() })
         .max_decoding_message_size(message_bytes);
     let cluster = ClusterServer::new(ClusterService { node: node() })
         .max_decoding_message_size(message_bytes);
@@ -227,6 +231,10 @@ fn add_services(node: &Node, stopping: &Stopping) -> Routes {
         .max_decoding_message_size(message_bytes);
     let auth =
         AuthServer::new(AuthService { node: node() }).max_decoding_message_size(message_bytes);
+    let locks = LocksServer::new(LocksService { node: node(), ending: ending.clone() })
+        .max_decoding_message_size(message_bytes);
+    let queue = QueueServer::new(QueueService { node: node(), ending: ending.clone() })
+        .max_decoding_message_size(message_bytes);
     let plugin =
         PluginServer::new(PluginService { node: node() }).max_decoding_message_size(deploy_bytes);
 
@@ -239,11 +247,13 @@ fn add_services(node: &Node, stopping: &Stopping) -> Routes {
         .add_service(Gate::new(cluster, leadership.clone()))
         .add_service(Gate::new(maintenance, leadership.clone()))
         .add_service(Gate::new(auth, leadership.clone()))
+        .add_service(Gate::new(locks, leadership.clone()))
+        .add_service(Gate::new(queue, leadership.clone()))
         .add_service(Gate::new(plugin, leadership))
 }
 
 /// What reflection lists.
-fn service_names() -> [&'static str; 10] {
+fn service_names() -> [&'static str; 12] {
     use portunus_proto::{etcdserverpb as etcd, portunus::v1, v3electionpb, v3lockpb};
     [
         etcd::kv_server::SERVICE_NAME,
@@ -255,6 +265,8 @@ fn service_names() -> [&'static str; 10] {
         v3lockpb::lock_server::SERVICE_NAME,
         v3electionpb::election_server::SERVICE_NAME,
         v1::plugin_server::SERVICE_NAME,
+        v1::lock_server::SERVICE_NAME,
+        v1::queue_server::SERVICE_NAME,
         "grpc.health.v1.Health",
     ]
 }

@@ -3,8 +3,13 @@
 
 mod bench;
 mod dispatch;
+mod lock;
+mod lock_client;
+mod lock_hold;
 mod output;
 mod plugin;
+mod queue;
+mod queue_work;
 mod serve;
 
 pub use dispatch::run;

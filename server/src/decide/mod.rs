@@ -41,6 +41,8 @@ mod model;
 mod model_test;
 #[cfg(test)]
 mod requests;
+#[cfg(test)]
+mod stepper;
 
 #[cfg(test)]
 #[path = "decide_test.rs"]

@@ -4,5 +4,7 @@
 mod elections;
 mod etcdctl;
 mod fixture;
+mod held;
 mod line;
 mod locks;
+mod queues;

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::line::delay_key;
+use super::line::{delay_key, delayed_until};
 use super::record;
 use crate::decide::writer::Writer;
 use crate::machine::State;
@@ -25,7 +25,9 @@ pub fn delay_after(writer: &mut Writer<'_>, items: &[Item], now_ms: u64) {
         let Some(record) = record::decode(item.value()) else { continue };
         let Some(name) = name_of(item) else { continue };
         let until = now_ms.saturating_add(record.lock_delay_ms.unsigned_abs());
-        writer.put(&delay_key(&name), until.to_string().as_bytes(), LeaseId::NONE);
+        let key = delay_key(&name);
+        let until = delayed_until(writer.get(&key)).map_or(until, |other| other.max(until));
+        writer.put(&key, until.to_string().as_bytes(), LeaseId::NONE);
     }
 }
 
