@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-const PLUGINS: [&str; 3] = ["allow-all", "value-guard", "hostile"];
+const PLUGINS: [&str; 5] = ["allow-all", "value-guard", "hostile", "probe", "tally"];
 
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

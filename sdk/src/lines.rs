@@ -8,19 +8,20 @@ use serde::forward_to_deserialize_any;
 
 pub(crate) fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
     text.lines()
-        .filter(|line| !line.trim_start().starts_with('#'))
+        .filter(|line| !line.trim_ascii_start().starts_with('#'))
         .filter_map(|line| line.split_once('='))
-        .map(|(name, value)| (name.trim(), value.trim()))
+        .map(|(name, value)| (name.trim_ascii(), value.trim_ascii()))
 }
 
 pub(crate) fn setting<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    pairs(text).filter(|(found, _)| *found == name).map(|(_, value)| value).last()
+    pairs(text).fold(None, |last, (found, value)| if found == name { Some(value) } else { last })
 }
 
 /// # Errors
 /// A line that is none, and whatever `T` does not accept.
 pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Wrong> {
-    let names = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+    let names =
+        |line: &&str| !line.trim_ascii().is_empty() && !line.trim_ascii_start().starts_with('#');
     if let Some(line) = text.lines().filter(names).find(|line| !line.contains('=')) {
         return Err(Wrong(format!("line `{line}` is not `name = value`")));
     }
@@ -112,7 +113,7 @@ impl<'de> Deserializer<'de> for Value<'de> {
 
     /// Lists are written with commas.
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
-        let parts = self.text.split(',').map(|part| Value { text: part.trim(), ..self });
+        let parts = self.text.split(',').map(|part| Value { text: part.trim_ascii(), ..self });
         let parts = parts.filter(|part| !part.text.is_empty());
         visitor.visit_seq(serde::de::value::SeqDeserializer::new(parts))
     }
@@ -153,7 +154,8 @@ mod tests {
 
     #[test]
     fn values_become_what_the_fields_are() {
-        let text = "kinds = text, json\nratio = 1\nratio = 0.5\n# on = false\non = true\nletter = x";
+        let text =
+            "kinds = text, json\nratio = 1\nratio = 0.5\n# on = false\non = true\nletter = x";
         let expected =
             Settings { kinds: vec![Kind::Text, Kind::Json], ratio: 0.5, on: true, letter: 'x' };
         assert_eq!(parse::<Settings>(text).expect("parses"), expected);

@@ -9,9 +9,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::api;
 use crate::clock::Clock;
-use crate::config::{self, Config, cluster_id, member_id};
+use crate::config::{self, Config, LogFormat, cluster_id, member_id};
 use crate::effect::Attributes;
 use crate::limits::{QUOTA_BYTES_DEFAULT, SHUTDOWN_GRACE};
+use crate::machine::FEATURE_LEVEL;
 use crate::node::{self, AutoCompaction, Identity, Node, Options, Parts};
 use crate::raft::Peer;
 use crate::types::MemberId;
@@ -32,6 +33,13 @@ pub fn run(config: Config) -> Result<ExitCode> {
 async fn serve(config: Config) -> Result<Node> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    tracing::info!(
+        name = config.name,
+        "data-dir" = %config.data_dir.display(),
+        "snapshot-count" = config.snapshot_count,
+        "snapshot-catchup-entries" = config.snapshot_catchup_entries,
+        "starting a member"
+    );
     // Taken before anything is written: a port in use is the commonest mistake.
     let listeners = listeners("--listen-client-urls", &config.listen_client_urls).await?;
     let metrics = self::listeners("--listen-metrics-urls", &config.listen_metrics_urls).await?;
@@ -75,7 +83,12 @@ async fn serve(config: Config) -> Result<Node> {
 fn announce(config: &Config) {
     let urls: Vec<_> = config.listen_client_urls.iter().map(ToString::to_string).collect();
     tracing::info!(urls = urls.join(","), "serving client traffic");
-    println!("ready to serve client requests");
+    // Who reads JSON must not stumble over the one line that is none.
+    if config.log.format == LogFormat::Json && tracing::enabled!(tracing::Level::INFO) {
+        tracing::info!("ready to serve client requests");
+    } else {
+        println!("ready to serve client requests");
+    }
 }
 
 async fn listeners(flag: &str, urls: &[config::Url]) -> Result<Vec<api::Listener>> {
@@ -134,6 +147,7 @@ fn parts(config: &Config) -> Result<Parts> {
         member: identity.member,
         name: config.name.clone(),
         client_urls: config.advertise_client_urls.iter().map(ToString::to_string).collect(),
+        feature_level: FEATURE_LEVEL,
     };
     Ok(Parts {
         identity,
@@ -156,6 +170,7 @@ fn options(config: &Config) -> Options {
         election_timeout: config.election,
         max_txn_ops: config.max_txn_ops,
         max_request_bytes: config.max_request_bytes,
+        lease_checkpoint_interval: config.lease_checkpoint_interval,
         quota_bytes: match config.quota_bytes {
             0 => Some(QUOTA_BYTES_DEFAULT),
             bytes if bytes < 0 => None,

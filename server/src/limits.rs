@@ -20,8 +20,8 @@ pub const QUOTA_LEASE_BYTES: i64 = 64;
 pub const LEASE_TTL_SECONDS_MAX: i64 = 9_000_000_000;
 /// Leases revoked for expiry per second, as etcd: a storm of expiries must not starve writers.
 pub const LEASE_REVOKES_PER_SECOND: usize = 1000;
-/// How often a long lease's remaining time is replicated, as etcd.
-pub const LEASE_CHECKPOINT_INTERVAL: Duration = Duration::from_secs(300);
+/// The least time between two checkpoints of leases: each costs an effect a lease.
+pub const LEASE_CHECKPOINT_INTERVAL_MIN: Duration = Duration::from_secs(1);
 
 /// Bytes of effects in one log entry; above it a batch is split. Keeps one entry's encode, fsync
 /// and replication in the low milliseconds.
@@ -66,6 +66,14 @@ pub const PLUGIN_CALL_TIME: Duration = Duration::from_millis(50);
 /// Rounds in which plugins may answer each other's writes, within one transaction and from one to
 /// the next.
 pub const CASCADE_DEPTH_MAX: u8 = 8;
+/// Events that a trigger is handed at once: enough to share one entry among many, few enough for
+/// one call's time.
+pub const TRIGGER_BATCH_EVENTS: usize = 256;
+/// Bytes of such a batch.
+pub const TRIGGER_BATCH_BYTES: usize = 1024 * 1024;
+/// Failures in a row after which a trigger is paused.
+pub const TRIGGER_FAILURES_MAX: u32 = 10;
+
 /// Calls that wait for one binding's plugin; beyond it `too many requests`. Several seconds' worth
 /// of a plugin that takes a millisecond.
 pub const LANE_QUEUED_MAX: usize = 4096;

@@ -3,10 +3,11 @@
 
 use std::time::{Duration, Instant};
 
+use portunus::effect::{Isolation, PluginLimits, Point};
 use portunus::types::{Item, KeyRange, LeaseId, Revision};
 use portunus::wasm::{
-    Binding, Engine, EngineOptions, Limits, Plugin, ReadRefused, StoreView, Verdict, Write,
-    WritePolicy,
+    Bound, BoundOptions, Caller, Diary, Engine, EngineOptions, Plugin, Refused, Verdict, View,
+    Write,
 };
 
 const CALLS: usize = 50_000;
@@ -15,17 +16,33 @@ const ROUNDS: usize = 5;
 /// Holds one item.
 struct One(Item);
 
-impl StoreView for One {
-    fn get(&mut self, key: &[u8]) -> Result<Option<Item>, ReadRefused> {
+impl View for One {
+    fn get(&mut self, key: &[u8]) -> Result<Option<Item>, Refused> {
         Ok((self.0.key() == key).then(|| self.0.clone()))
     }
 
-    fn range(&mut self, range: &KeyRange, _limit: usize) -> Result<Vec<Item>, ReadRefused> {
+    fn range(&mut self, range: &KeyRange, _limit: usize) -> Result<Vec<Item>, Refused> {
         Ok(range.contains(self.0.key()).then(|| self.0.clone()).into_iter().collect())
     }
 
-    fn count(&mut self, range: &KeyRange) -> Result<u64, ReadRefused> {
+    fn count(&mut self, range: &KeyRange) -> Result<u64, Refused> {
         Ok(u64::from(range.contains(self.0.key())))
+    }
+
+    fn put(&mut self, key: &[u8], _value: &[u8], _lease: LeaseId) -> Result<(), Refused> {
+        Err(Refused(format!("{} is not to be written", key.escape_ascii())))
+    }
+
+    fn delete(&mut self, range: &KeyRange) -> Result<u64, Refused> {
+        self.count(range)
+    }
+
+    fn now_ms(&mut self) -> u64 {
+        0
+    }
+
+    fn random(&mut self, out: &mut [u8]) {
+        out.fill(0);
     }
 }
 
@@ -68,30 +85,29 @@ fn compile(engine: &Engine, file: &str) -> anyhow::Result<Plugin> {
     Ok(plugin)
 }
 
-fn bind(engine: &Engine, plugin: &Plugin, configuration: &str) -> anyhow::Result<WritePolicy> {
-    let binding = Binding {
-        name: "measured".to_owned(),
+fn bind(engine: &Engine, plugin: &Plugin, configuration: &str) -> anyhow::Result<Bound> {
+    let options = BoundOptions {
+        plugin: "measured".to_owned(),
+        point: Point::WritePolicy,
         prefix: b"app/".to_vec(),
         configuration: configuration.into(),
-        limits: Limits::MAX,
+        limits: PluginLimits::default(),
+        isolation: Isolation::Warm,
+        diary: Diary::new("measured"),
     };
-    Ok(WritePolicy::new(engine, plugin, binding)?)
+    Ok(Bound::new(engine, plugin, options)?)
 }
 
 /// Prints the best round's mean, and the median and 99th percentile of its calls.
-fn measure(
-    name: &str,
-    policy: &WritePolicy,
-    view: &mut One,
-    writes: &[Write<'_>],
-) -> anyhow::Result<()> {
+fn measure(name: &str, policy: &Bound, view: &mut One, writes: &[Write<'_>]) -> anyhow::Result<()> {
+    let alice = Caller { user: Some("alice") };
     let mut best: Option<(Duration, Vec<Duration>)> = None;
     for _ in 0..ROUNDS {
         let mut calls = Vec::with_capacity(CALLS);
         let start = Instant::now();
         for _ in 0..CALLS {
             let call = Instant::now();
-            anyhow::ensure!(policy.check(view, Some("alice"), writes)? == Verdict::Allow);
+            anyhow::ensure!(policy.check(view, alice, writes)? == Verdict::Allow);
             calls.push(call.elapsed());
         }
         let total = start.elapsed();

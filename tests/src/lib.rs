@@ -3,16 +3,20 @@
 //! processes are started, stopped and cut off is known here alone.
 
 mod cluster;
+pub mod http;
 mod links;
 mod member;
+mod plugins;
 mod ports;
 mod register;
 mod rpc;
+pub mod tally;
 mod until;
 
 pub use cluster::Cluster;
 pub use links::Links;
 pub use member::{Flags, Member};
+pub use plugins::{Plugins, binding, plugin};
 pub use ports::free_ports;
 pub use register::{Observed, Recorder, is_linearizable};
 pub use rpc::{Rpc, Seen, events, key_value, key_values, refusal};

@@ -13,7 +13,7 @@ use charset::Charset;
 use portunus_sdk::prelude::*;
 
 #[write_policy]
-fn value_guard(cx: &Context, writes: &[Write]) -> Result<(), String> {
+fn value_guard(cx: &Context, writes: &[Write]) -> Result {
     let guard = Guard {
         key_bytes_max: cx.config("max-key-bytes"),
         value_bytes_max: cx.config("max-value-bytes"),
@@ -22,11 +22,12 @@ fn value_guard(cx: &Context, writes: &[Write]) -> Result<(), String> {
     };
     for write in writes {
         if let Write::Put(put) = write {
-            guard.check(&cx.prefix, put).map_err(|why| format!("{}: {why}", write.key_text()))?;
+            let checked = guard.check(cx.binding_prefix(), put);
+            checked.or_else(|why| refuse(format!("{}: {why}", write.key_text())))?;
         }
     }
     match cx.config("max-keys") {
-        Some(max) => check_count(&cx.prefix, writes, max),
+        Some(max) => check_count(cx, writes, max),
         None => Ok(()),
     }
 }
@@ -84,39 +85,40 @@ fn within(what: &str, bytes: usize, bytes_max: Option<usize>) -> Result<(), Stri
 }
 
 /// Counts only when the transaction creates keys, so that updates never conflict on the count.
-fn check_count(prefix: &[u8], writes: &[Write], max: u64) -> Result<(), String> {
-    let created = writes.iter().filter(|write| write.previous().is_none()).count() as u64;
-    if created == 0 {
+/// The store shows the transaction's writes as done.
+fn check_count(cx: &Context, writes: &[Write], max: u64) -> Result {
+    if writes.iter().all(|write| write.previous().is_some()) {
         return Ok(());
     }
-    let deleted = writes.iter().filter(|write| matches!(write, Write::Delete(_))).count() as u64;
-    let after = store::count_prefix(prefix) + created - deleted;
-    if after <= max {
-        return Ok(());
+    let prefix = cx.binding_prefix();
+    match cx.count_prefix(prefix) {
+        after if after <= max => Ok(()),
+        after => {
+            refuse(format!("{} may hold {max} keys, not {after}", String::from_utf8_lossy(prefix)))
+        }
     }
-    Err(format!("{} may hold {max} keys, not {after}", String::from_utf8_lossy(prefix)))
 }
 
 #[cfg(test)]
 mod tests {
-    use portunus_sdk::prelude::*;
-    use portunus_sdk::testing;
+    use portunus_sdk::testing::{Client, Cluster, Plugin};
 
     use super::value_guard;
 
-    fn context(configuration: &str) -> Context {
-        Context { configuration: configuration.into(), ..testing::context("guard", "app/") }
+    fn guarded(configuration: &str) -> Client {
+        let cluster = Cluster::new();
+        let plugin = Plugin::new("guard").under("app/").config(configuration);
+        cluster.deploy(plugin.write_policy(value_guard));
+        cluster.anonymous()
     }
 
     #[test]
     fn without_settings_everything_is_allowed() {
-        let mut fake = testing::Store::new();
-        assert_eq!(value_guard(&context(""), &[fake.put("app/\n", vec![0xff; 10_000])]), Ok(()));
+        assert_eq!(guarded("").put("app/\n", [0xff; 10_000]), Ok(2));
     }
 
     #[test]
     fn each_bound_refuses_what_is_outside_and_names_it() {
-        let mut fake = testing::Store::new();
         for (configuration, key, value, why) in [
             ("max-key-bytes = 5", "app/ab", &b""[..], "app/ab: key has 6 bytes, more than 5"),
             ("max-value-bytes = 1", "app/a", b"12", "app/a: value has 2 bytes, more than 1"),
@@ -129,23 +131,28 @@ mod tests {
             ("values = utf8", "app/a", b"\xff", "app/a: value is not UTF-8 text"),
             ("values = json", "app/a", b"{", "app/a: value is not JSON at byte 1"),
         ] {
-            let refused = value_guard(&context(configuration), &[fake.put(key, value)]);
-            assert_eq!(refused, Err(why.to_owned()));
+            let refused = guarded(configuration).put(key, value).expect_err("refused");
+            assert_eq!(refused.to_string(), format!("refused by guard: {why}"));
         }
         let all = "max-key-bytes=5\nmax-value-bytes=2\nkey-chars=a-z\nvalues=json";
-        assert_eq!(value_guard(&context(all), &[fake.put("app/a", "{}")]), Ok(()));
+        assert_eq!(guarded(all).put("app/a", "{}"), Ok(2));
+    }
+
+    #[test]
+    fn a_mistyped_setting_refuses_and_says_so() {
+        let refused = guarded("max-keys = many").put("app/a", "").expect_err("refused");
+        assert!(refused.to_string().contains("max-keys = many is not a u64"), "{refused}");
     }
 
     #[test]
     fn the_prefix_holds_no_more_keys_than_it_may() {
-        let mut fake = testing::Store::new();
-        fake.set("app/a", "");
-        fake.set("app/b", "");
-        fake.set("other", "");
-        let cx = context("max-keys = 2");
-        assert_eq!(value_guard(&cx, &[fake.put("app/a", "new")]), Ok(()));
-        let refused = value_guard(&cx, &[fake.put("app/c", "")]);
-        assert_eq!(refused, Err("app/ may hold 2 keys, not 3".to_owned()));
-        assert_eq!(value_guard(&cx, &[fake.delete("app/a"), fake.put("app/c", "")]), Ok(()));
+        let client = guarded("max-keys = 2");
+        for key in ["app/a", "app/b", "other", "app/a"] {
+            client.put(key, "").expect("there is room");
+        }
+        let refused = client.put("app/c", "").expect_err("refused").to_string();
+        assert_eq!(refused, "refused by guard: app/ may hold 2 keys, not 3");
+        let swap = client.txn().delete("app/a").put("app/c", "").commit();
+        assert!(swap.is_ok(), "{swap:?}");
     }
 }

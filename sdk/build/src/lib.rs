@@ -59,7 +59,7 @@ pub enum Error {
 }
 
 /// Builds `packages` of the cargo workspace in `workspace` into `target_dir`, honouring its lock
-/// file, and returns the path of each one's component, in order.
+/// file if it has one, and returns the path of each one's component, in order.
 ///
 /// Cargo's output goes to this process's standard error.
 pub fn build(
@@ -74,8 +74,12 @@ pub fn build(
 
 fn compile(workspace: &Path, packages: &[&str], target_dir: &Path) -> Result<(), Error> {
     let mut cargo = command("CARGO", "cargo", workspace);
-    cargo.args(["build", "--release", "--locked", "--target", TARGET, "--target-dir"]);
+    cargo.args(["build", "--release", "--target", TARGET, "--target-dir"]);
     cargo.arg(target_dir);
+    // A crate that was made just now has no lock file yet.
+    if workspace.join("Cargo.lock").exists() {
+        cargo.arg("--locked");
+    }
     for package in packages {
         cargo.args(["-p", package]);
     }

@@ -50,7 +50,14 @@ pub(crate) fn write_policy(arguments: &TokenStream, function: TokenStream) -> Re
                 }
             }
 
-            // Native linkers do not take the export's name.
+            // Native linkers do not take the export's name; there the function is only in use.
+            #[cfg(not(target_arch = "wasm32"))]
+            const _: fn(
+                ::portunus_sdk::__rt::Call,
+                ::std::vec::Vec<::portunus_sdk::Write>,
+            ) -> ::portunus_sdk::Verdict =
+                <Plugin as ::portunus_sdk::__rt::write_policy::exports::portunus::plugin::write_policy::Guest>::check;
+
             #[cfg(target_arch = "wasm32")]
             ::portunus_sdk::__rt::write_policy::export_write_policy!(
                 Plugin with_types_in ::portunus_sdk::__rt::write_policy
@@ -81,6 +88,14 @@ pub(crate) fn trigger(arguments: &TokenStream, function: TokenStream) -> Result<
                     #call
                 }
             }
+
+            #[cfg(not(target_arch = "wasm32"))]
+            const _: fn(
+                ::portunus_sdk::__rt::Call,
+                ::core::option::Option<::portunus_sdk::Missed>,
+                ::std::vec::Vec<::portunus_sdk::Event>,
+            ) -> ::core::result::Result<(), ::std::string::String> =
+                <Plugin as ::portunus_sdk::__rt::trigger::exports::portunus::plugin::trigger::Guest>::handle;
 
             #[cfg(target_arch = "wasm32")]
             ::portunus_sdk::__rt::trigger::export_trigger!(

@@ -68,7 +68,7 @@ impl Client {
         }
         let mut draft = Draft::on(&state.store);
         draft.put(key.as_ref(), value.as_ref(), lease);
-        state.decide(draft, self.user.as_deref())
+        state.decide(draft, self.user.as_deref(), None)
     }
 
     /// Deletes a key, and returns how many that were: 1 or 0.
@@ -92,7 +92,7 @@ impl Client {
         let state = &mut *self.cluster.0.borrow_mut();
         let mut draft = Draft::on(&state.store);
         let deleted = draft.delete(span);
-        state.decide(draft, self.user.as_deref())?;
+        state.decide(draft, self.user.as_deref(), None)?;
         Ok(deleted)
     }
 

@@ -154,7 +154,7 @@ impl Txn {
                 Op::Delete(span) => drop(draft.delete(&span)),
             }
         }
-        let revision = state.decide(draft, self.client.user.as_deref())?;
+        let revision = state.decide(draft, self.client.user.as_deref(), None)?;
         Ok(TxnReply { succeeded, revision })
     }
 }

@@ -7,7 +7,7 @@ use portunus_proto::etcdserverpb::{
     LeaseTimeToLiveResponse, PutResponse, RangeResponse, ResponseHeader, StatusResponse,
     TxnResponse,
 };
-use portunus_proto::portunus::v1::ListResponse;
+use portunus_proto::portunus::v1;
 use tonic::{Request, Response, Status};
 
 use super::status;
@@ -66,9 +66,19 @@ headed!(
     HashResponse,
     LeaseLeasesResponse,
     LeaseTimeToLiveResponse,
-    ListResponse,
     RangeResponse,
     StatusResponse,
+    v1::BlameResponse,
+    v1::DeployResponse,
+    v1::ExplainResponse,
+    v1::InspectResponse,
+    v1::ListResponse,
+    v1::RemoveResponse,
+    v1::ResumeTriggerResponse,
+    v1::RollbackResponse,
+    v1::SetModeResponse,
+    v1::SkipTriggerResponse,
+    v1::StatusResponse,
 );
 
 replies!(

@@ -33,10 +33,13 @@ impl Lock for LocksService {
         request: Request<LockAcquireRequest>,
     ) -> Result<Response<LockAcquireResponse>, Status> {
         let end = self.ending.of(request.metadata());
-        let acquired = tokio::select! {
-            acquired = self.node.acquire(request.into_inner()) => acquired.map_err(status::of)?,
-            status = end => return Err(status),
-        };
+        let mut ended = None;
+        let stop = async { ended = Some(end.await) };
+        let acquired = self.node.acquire(request.into_inner(), stop).await;
+        if let Some(status) = ended {
+            return Err(status);
+        }
+        let acquired = acquired.map_err(status::of)?;
         let acquired = acquired.ok_or_else(status::not_held_in_time)?;
         let header = Some(header_at(acquired.revision, &self.node));
         Ok(Response::new(LockAcquireResponse { header, held: acquired.places }))

@@ -66,10 +66,7 @@ macro_rules! headed {
 
 #[async_trait]
 impl Queue for QueueService {
-    async fn enqueue(
-        &self,
-        request: Request<QueueEnqueueRequest>,
-    ) -> Answer<QueueEnqueueResponse> {
+    async fn enqueue(&self, request: Request<QueueEnqueueRequest>) -> Answer<QueueEnqueueResponse> {
         let end = self.ending.of(request.metadata());
         let request = request.into_inner();
         self.check_size(&request)?;
@@ -83,10 +80,7 @@ impl Queue for QueueService {
         }
     }
 
-    async fn dequeue(
-        &self,
-        request: Request<QueueDequeueRequest>,
-    ) -> Answer<QueueDequeueResponse> {
+    async fn dequeue(&self, request: Request<QueueDequeueRequest>) -> Answer<QueueDequeueResponse> {
         let end = self.ending.of(request.metadata());
         let request = request.into_inner();
         let patience = match u64::try_from(request.timeout_ms) {
@@ -187,10 +181,7 @@ impl Queue for QueueService {
         headed!(self, said.revision, QueueConfigureResponse::default())
     }
 
-    async fn explain(
-        &self,
-        request: Request<QueueExplainRequest>,
-    ) -> Answer<QueueExplainResponse> {
+    async fn explain(&self, request: Request<QueueExplainRequest>) -> Answer<QueueExplainResponse> {
         let explained = self.node.queue_explain(request.into_inner().queue).await;
         let (revision, explained) = explained.map_err(status::of)?;
         headed!(self, revision, explained)

@@ -14,6 +14,7 @@ use portunus_proto::etcdserverpb::watch_server::WatchServer;
 use portunus_proto::portunus::v1::lock_server::LockServer as LocksServer;
 use portunus_proto::portunus::v1::plugin_server::PluginServer;
 use portunus_proto::portunus::v1::queue_server::QueueServer;
+use portunus_proto::portunus::v1::recipe_server::RecipeServer;
 use portunus_proto::v3electionpb::election_server::ElectionServer;
 use portunus_proto::v3lockpb::lock_server::LockServer;
 use tokio::sync::watch;
@@ -29,20 +30,20 @@ use super::cluster::ClusterService;
 use super::election::ElectionService;
 use super::ending::{Ending, Stopping};
 use super::gate::Gate;
-use super::http::{Cors, FrontLayer, Surface};
+use super::http::{Cors, FrontLayer, Gateway, Surface};
 use super::kv::KvService;
 use super::lease::LeaseService;
 use super::listen::{Listener, TCP_KEEPALIVE, paced};
 use super::lock::LockService;
 use super::locks::LocksService;
 use super::maintenance::MaintenanceService;
-use super::meter::Table;
-use super::plugin::PluginService;
+use super::meter::{Metered, Table};
+use super::plugin::{PluginService, RecipeService};
 use super::queue::QueueService;
 use super::reflection;
 use super::watch::WatchService;
 use crate::clock::Clock;
-use crate::limits::{COMPONENT_BYTES_MAX, REQUEST_OVERHEAD_BYTES, SHUTDOWN_GRACE};
+use crate::limits::{DEPLOY_BYTES_MAX, REQUEST_OVERHEAD_BYTES, SHUTDOWN_GRACE};
 use crate::node::Node;
 
 /// Bytes a client may send on one stream before it must wait: the largest request fits, so that
@@ -98,6 +99,8 @@ pub struct Server {
     options: Options,
     routes: Routes,
     front: FrontLayer,
+    /// Without the gateway.
+    metrics_front: FrontLayer,
     health: HealthReporter,
     stop: watch::Sender<bool>,
 }
@@ -116,9 +119,14 @@ impl Server {
             .prepare();
         let clock = options.extensive_metrics.then(Clock::system);
         let table = Arc::new(Table::new(&names, clock.as_ref()));
-        let surface = Arc::new(Surface::new(node.clone(), options.cors.clone()));
-        let front = FrontLayer { table, surface };
-        Ok(Self { options, routes, front, health, stop })
+        let services = Metered::new(routes.clone(), table.clone());
+        let gateway = Gateway::new(services, message_bytes_max(node));
+        let front = |gateway| {
+            let surface = Surface::new(node.clone(), options.cors.clone(), gateway);
+            FrontLayer { table: table.clone(), surface: Arc::new(surface) }
+        };
+        let (metrics_front, front) = (front(None), front(Some(gateway)));
+        Ok(Self { options, routes, front, metrics_front, health, stop })
     }
 
     /// Serves on all `listeners` until `shutdown`, and on those of `metrics` the HTTP side alone.
@@ -135,10 +143,10 @@ impl Server {
     ) -> Result<(), ServeError> {
         let mut ports = JoinSet::new();
         for listener in listeners {
-            ports.spawn(self.serve_one(listener, self.routes.clone()));
+            ports.spawn(self.serve_one(listener, &self.front, self.routes.clone()));
         }
         for listener in metrics {
-            ports.spawn(self.serve_one(listener, Routes::default()));
+            ports.spawn(self.serve_one(listener, &self.metrics_front, Routes::default()));
         }
         tokio::select! {
             ended = all_ended(&mut ports) => return ended,
@@ -158,6 +166,7 @@ impl Server {
     fn serve_one(
         &self,
         listener: Listener,
+        front: &FrontLayer,
         routes: Routes,
     ) -> impl Future<Output = Result<(), tonic::transport::Error>> + Send + use<> {
         let mut stopping = self.stop.subscribe();
@@ -165,7 +174,7 @@ impl Server {
             // A sender that is gone is a server that is gone.
             let _ = stopping.wait_for(|stopping| *stopping).await;
         };
-        let router = self.transport().layer(self.front.clone()).add_routes(routes);
+        let router = self.transport().layer(front.clone()).add_routes(routes);
         async move {
             match listener {
                 Listener::Tcp(listener) => {
@@ -208,11 +217,16 @@ async fn all_ended(
     Ok(())
 }
 
+/// The size of the largest message that a service takes.
+fn message_bytes_max(node: &Node) -> usize {
+    node.max_request_bytes().max(DEPLOY_BYTES_MAX) + REQUEST_OVERHEAD_BYTES
+}
+
 fn add_services(node: &Node, stopping: &Stopping) -> Routes {
     let leadership = node.leadership();
     let ending = Ending::new(stopping.clone(), leadership.clone(), node.election_timeout());
     let message_bytes = node.max_request_bytes() + REQUEST_OVERHEAD_BYTES;
-    let deploy_bytes = COMPONENT_BYTES_MAX + REQUEST_OVERHEAD_BYTES;
+    let deploy_bytes = DEPLOY_BYTES_MAX + REQUEST_OVERHEAD_BYTES;
     let node = || node.clone();
 
     let kv = KvServer::new(KvService { node: node(), ending: ending.clone() })
@@ -235,8 +249,10 @@ fn add_services(node: &Node, stopping: &Stopping) -> Routes {
         .max_decoding_message_size(message_bytes);
     let queue = QueueServer::new(QueueService { node: node(), ending: ending.clone() })
         .max_decoding_message_size(message_bytes);
-    let plugin =
-        PluginServer::new(PluginService { node: node() }).max_decoding_message_size(deploy_bytes);
+    let plugin = PluginServer::new(PluginService { node: node(), ending })
+        .max_decoding_message_size(deploy_bytes);
+    let recipe =
+        RecipeServer::new(RecipeService { node: node() }).max_decoding_message_size(message_bytes);
 
     Routes::default()
         .add_service(Gate::new(kv, leadership.clone()))
@@ -249,11 +265,12 @@ fn add_services(node: &Node, stopping: &Stopping) -> Routes {
         .add_service(Gate::new(auth, leadership.clone()))
         .add_service(Gate::new(locks, leadership.clone()))
         .add_service(Gate::new(queue, leadership.clone()))
-        .add_service(Gate::new(plugin, leadership))
+        .add_service(Gate::new(plugin, leadership.clone()))
+        .add_service(Gate::new(recipe, leadership))
 }
 
 /// What reflection lists.
-fn service_names() -> [&'static str; 12] {
+fn service_names() -> [&'static str; 13] {
     use portunus_proto::{etcdserverpb as etcd, portunus::v1, v3electionpb, v3lockpb};
     [
         etcd::kv_server::SERVICE_NAME,
@@ -267,6 +284,7 @@ fn service_names() -> [&'static str; 12] {
         v1::plugin_server::SERVICE_NAME,
         v1::lock_server::SERVICE_NAME,
         v1::queue_server::SERVICE_NAME,
+        v1::recipe_server::SERVICE_NAME,
         "grpc.health.v1.Health",
     ]
 }

@@ -64,6 +64,7 @@ fn refusal_text(refusal: &Refusal) -> (Code, Option<&'static str>) {
         Refusal::LeaseTtlTooLarge => (Code::OutOfRange, "etcdserver: too large lease TTL"),
         Refusal::NoSpace => (Code::ResourceExhausted, "etcdserver: mvcc: database space exceeded"),
         Refusal::Corrupt => (Code::DataLoss, "etcdserver: corrupt cluster"),
+        Refusal::FeatureLevel { .. } => return (Code::FailedPrecondition, None),
         Refusal::NotApplied(_) => return (Code::Unavailable, None),
         Refusal::Wait { .. } | Refusal::Untidy { .. } => return (Code::Unavailable, None),
         Refusal::Lock(refusal) => return (lock_code(refusal), None),

@@ -7,6 +7,7 @@ use crate::decide::{LockRefusal, QueueRefusal, Refusal};
 use crate::node::Failure;
 use crate::watch::Ended;
 
+#[allow(clippy::too_many_lines, reason = "a table with a row for each refusal")]
 fn refusals() -> Vec<(Refusal, Code, &'static str)> {
     use Code::*;
     use Refusal::*;
@@ -27,6 +28,12 @@ fn refusals() -> Vec<(Refusal, Code, &'static str)> {
         (LeaseTtlTooLarge, OutOfRange, "etcdserver: too large lease TTL"),
         (NoSpace, ResourceExhausted, "etcdserver: mvcc: database space exceeded"),
         (Corrupt, DataLoss, "etcdserver: corrupt cluster"),
+        (
+            FeatureLevel { needed: 2, level: 1 },
+            FailedPrecondition,
+            "portunus: not all members know what this needs (feature level 2, the cluster is at 1): \
+             upgrade the members of older versions",
+        ),
         (NotApplied(7), Unavailable, "portunus: revision 7 is not applied yet"),
         (Unreadable("bad sector".into()), Unknown, "portunus: bad sector"),
         (
@@ -144,7 +151,7 @@ fn refusals() -> Vec<(Refusal, Code, &'static str)> {
 
 /// The number of variants; a new one does not compile until it has a place, and its place must be
 /// in the table above.
-const REFUSALS: usize = 40;
+const REFUSALS: usize = 41;
 
 fn place(refusal: &Refusal) -> usize {
     match refusal {
@@ -184,10 +191,11 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::PluginDisabled(_) => 33,
         Refusal::UnknownFunction { .. } => 34,
         Refusal::InvalidPayload { .. } => 35,
-        Refusal::Wait { .. } => 36,
-        Refusal::Untidy { .. } => 37,
-        Refusal::Lock(_) => 38,
-        Refusal::Queue(_) => 39,
+        Refusal::FeatureLevel { .. } => 36,
+        Refusal::Wait { .. } => 37,
+        Refusal::Untidy { .. } => 38,
+        Refusal::Lock(_) => 39,
+        Refusal::Queue(_) => 40,
     }
 }
 

@@ -17,6 +17,10 @@ pub enum Command {
     Range(Ranges),
     /// Transactions of one comparison and one put
     Txn(Load),
+    /// Calls of a deployed recipe
+    Recipe(Recipes),
+    /// Increments of one key shared by all clients, each by reading, comparing and putting
+    Increment(Load),
     /// Events delivered to watchers while a writer writes
     Watch(Watches),
     /// Keep-alives of leases, each on a stream of its own
@@ -99,6 +103,21 @@ pub struct Ranges {
     /// Keys of one answer
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..))]
     pub limit: i64,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Recipes {
+    /// The plugin's name
+    #[arg(long)]
+    pub plugin: String,
+    /// The function to call
+    #[arg(long)]
+    pub function: String,
+    /// What it is called with
+    #[arg(long, default_value = "")]
+    pub payload: String,
+    #[command(flatten)]
+    pub load: Load,
 }
 
 #[derive(Clone, Debug, Args)]

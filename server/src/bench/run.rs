@@ -5,10 +5,12 @@ use anyhow::ensure;
 use crate::bench::client::Payload;
 use crate::bench::driver::{Outcome, drive};
 use crate::bench::echo;
-use crate::bench::options::{Command, Consistency, Echo, EchoAs, Load, Ranges, Reads, Watches};
+use crate::bench::options::{
+    Command, Consistency, Echo, EchoAs, Load, Ranges, Reads, Recipes, Watches,
+};
 use crate::bench::report::Report;
 use crate::bench::time::{Duration, now};
-use crate::bench::workload::{Get, LeaseKeepalive, Put, Range, Txn, Watchers};
+use crate::bench::workload::{Get, Increment, LeaseKeepalive, Put, Range, Recipe, Txn, Watchers};
 
 /// Puts per second beside watchers unless `--rate` says otherwise: a rate at which delivery, not
 /// the writer, is what is measured.
@@ -25,6 +27,10 @@ pub fn run(command: &Command) -> anyhow::Result<String> {
         Command::Txn(load) => {
             let outcome = drive(load, Txn { payload: Payload::new(load)? }, None)?;
             (load, Report::new("txn", load, outcome))
+        }
+        Command::Recipe(recipes) => (&recipes.load, recipe(recipes)?),
+        Command::Increment(load) => {
+            (load, Report::new("increment", load, drive(load, Increment, None)?))
         }
         Command::Watch(watches) => (&watches.load, watch(watches)?),
         Command::LeaseKeepalive(load) => {
@@ -44,6 +50,13 @@ pub fn run(command: &Command) -> anyhow::Result<String> {
 
 fn put(name: &str, load: &Load) -> anyhow::Result<Report> {
     Ok(Report::new(name, load, drive(load, Put::new(Payload::new(load)?), None)?))
+}
+
+fn recipe(recipes: &Recipes) -> anyhow::Result<Report> {
+    let Recipes { plugin, function, payload, load } = recipes.clone();
+    let name = format!("recipe {plugin} {function}");
+    let workload = Recipe { plugin, function, payload: payload.into() };
+    Ok(Report::new(&name, &load, drive(&load, workload, None)?))
 }
 
 fn get(reads: &Reads) -> anyhow::Result<Report> {

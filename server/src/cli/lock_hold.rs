@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use portunus_proto::etcdserverpb::lease_client::LeaseClient;
-use portunus_proto::etcdserverpb::{
-    LeaseGrantRequest, LeaseKeepAliveRequest, LeaseRevokeRequest,
-};
+use portunus_proto::etcdserverpb::{LeaseGrantRequest, LeaseKeepAliveRequest, LeaseRevokeRequest};
 use portunus_proto::portunus::v1::lock_client::LockClient;
 use portunus_proto::portunus::v1::lock_notice::Notice;
 use portunus_proto::portunus::v1::{LockFollowRequest, LockPlace};

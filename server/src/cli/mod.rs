@@ -2,6 +2,7 @@
 //! exit code is 0, 1 for a failure, 2 for arguments that were refused.
 
 mod bench;
+mod connection;
 mod dispatch;
 mod lock;
 mod lock_client;
@@ -10,6 +11,7 @@ mod output;
 mod plugin;
 mod queue;
 mod queue_work;
+mod recipe;
 mod serve;
 
 pub use dispatch::run;

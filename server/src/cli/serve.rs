@@ -7,7 +7,7 @@ use crate::cli::dispatch::{REFUSED, finish, print_version};
 use crate::cli::output;
 use crate::config::read::{Request, Values};
 use crate::config::{Config, help, read};
-use crate::{app, config, telemetry};
+use crate::{app, config, node, telemetry};
 
 /// Runs a member until it is told to stop.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
@@ -41,7 +41,7 @@ pub fn print_help() -> ExitCode {
 /// Where there is no data yet, what a first start needs is checked here, as a refused flag.
 fn configure(values: &Values) -> Result<Config, config::Error> {
     let config = Config::from_values(values)?;
-    if !config.data_dir.exists() {
+    if !node::has_data(&config.data_dir) {
         config.check_bootstrap()?;
     }
     Ok(config)

@@ -46,6 +46,11 @@ impl Config {
                 "watch-progress-notify-interval",
                 parse::duration,
             )?,
+            lease_checkpoint_interval: get(
+                values,
+                "lease-checkpoint-interval",
+                parse::checkpoint_interval,
+            )?,
             quota_bytes: get(values, "quota-backend-bytes", parse::signed_bytes)?,
             max_txn_ops: get(values, "max-txn-ops", parse::positive)?,
             max_request_bytes: get(values, "max-request-bytes", parse::positive)?,
@@ -134,6 +139,8 @@ fn check_kind(values: &Values, flag: &'static Flag) -> Result<(), Error> {
         Kind::Millis => parse::millis(text).map(drop),
         Kind::Count => parse::count(text).map(drop),
         Kind::Bytes => parse::signed_bytes(text).map(drop),
+        // None at all is the default of some.
+        Kind::Urls if text.is_empty() && flag.default.is_empty() => Ok(()),
         Kind::Urls => Url::parse_list(text).map(drop),
         Kind::Text => Ok(()),
     };

@@ -74,7 +74,7 @@ fn every_flag_can_be_written_in_every_form() {
             Kind::Urls => "http://127.0.0.1:7".to_owned(),
             Kind::Bool => "false".to_owned(),
             _ if flag.name == "initial-cluster" => "m=http://a:1".to_owned(),
-            _ if flag.name == "data-dir" => "d".to_owned(),
+            _ if flag.default.is_empty() => "d".to_owned(),
             _ => flag.default.to_owned(),
         };
         let text = |arguments: &[&str], environment: &[(&str, &str)]| match request(
@@ -176,6 +176,7 @@ fn values_are_typed() {
     assert_eq!(served(&["--log-outputs=stdout,default,stderr"]).log.outputs, both);
     assert_eq!(served(&["--name=n"]).data_dir, Path::new("n.portunus"));
     assert_eq!(served(&["--logger", "zap"]).ignored_flags, ["logger"]);
+    assert_eq!(served(&["--feature-gates=CompactHashCheck=true"]).ignored_flags, ["feature-gates"]);
     for (text, expected) in [("1", true), ("T", true), ("False", false), ("0", false)] {
         assert_eq!(served(&[&format!("--pre-vote={text}")]).pre_vote, expected);
     }
@@ -207,6 +208,7 @@ const REFUSALS: &[(&[&str], &str)] = &[
     (&["--auto-compaction-mode=always"], "invalid value \"always\" for --auto-compaction-mode: expected periodic or revision"),
     (&["--auto-compaction-retention=5d"], "invalid value \"5d\" for --auto-compaction-retention: expected a duration such as 100ms, 10m or 1h30m, or hours"),
     (&["--auto-compaction-mode=revision", "--auto-compaction-retention=1h"], "invalid value \"1h\" for --auto-compaction-retention: expected a number of revisions, as --auto-compaction-mode is revision"),
+    (&["--lease-checkpoint-interval=500ms"], "invalid value \"500ms\" for --lease-checkpoint-interval: expected 1s or more"),
     (&["--watch-progress-notify-interval=10"], "invalid value \"10\" for --watch-progress-notify-interval: the unit is missing; expected a duration such as 100ms, 10m or 1h30m"),
     (&["--log-level=loud"], "invalid value \"loud\" for --log-level: expected debug, info, warn, error, panic or fatal, or filters such as info,portunus::raft=debug"),
     (&["--log-format=xml"], "invalid value \"xml\" for --log-format: expected json or console"),

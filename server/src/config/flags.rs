@@ -80,6 +80,7 @@ pub static FLAGS: &[Flag] = &[
     flag(Member, "snapshot-catchup-entries", Kind::Count, "5000", "entries kept behind a snapshot for slow followers"),
     flag(Member, "pre-vote", Kind::Bool, "true", "ask whether an election could be won before calling it"),
     flag(Member, "watch-progress-notify-interval", Kind::Duration, "10m", "how often an idle watch that asked for it hears of progress"),
+    flag(Member, "lease-checkpoint-interval", Kind::Duration, "5m", "experimental: how often what is left of longer leases is replicated, for the next leader; at least 1s"),
 
     flag(Clustering, "advertise-client-urls", Kind::Urls, "http://localhost:2379", "URLs at which clients reach this member; required when --listen-client-urls is given"),
     flag(Clustering, "initial-advertise-peer-urls", Kind::Urls, "http://localhost:2380", "URLs at which the other members reach this one"),
@@ -96,7 +97,7 @@ pub static FLAGS: &[Flag] = &[
     flag(Compaction, "auto-compaction-retention", Kind::Text, "0", "history to keep: '30m' or hours when periodic, revisions when revision; 0 is off"),
 
     flag(Metrics, "metrics", Kind::Choice(&["basic", "extensive"]), "basic", "extensive also measures how long each kind of call takes"),
-    flag(Metrics, "listen-metrics-urls", Kind::Text, "", "more URLs that answer /metrics, /health, /livez, /readyz and /version"),
+    flag(Metrics, "listen-metrics-urls", Kind::Urls, "", "more URLs that answer /metrics, /health, /livez, /readyz and /version"),
     flag(Metrics, "cors", Kind::Text, "*", "comma-separated origins whose web pages may call; '*' is all"),
 
     flag(Logging, "log-level", Kind::Text, "info", "debug, info, warn, error, panic, fatal, or filters such as portunus::raft=debug"),
@@ -105,6 +106,7 @@ pub static FLAGS: &[Flag] = &[
 
     flag(Unsafe, "unsafe-no-fsync", Kind::Bool, "false", "never wait for the disk; a power loss loses acknowledged writes"),
 
+    flag(NoEffect, "feature-gates", Kind::Text, "", "etcd's gates; what they switch on is always on here, or not needed"),
     flag(NoEffect, "logger", Kind::Choice(&["zap"]), "zap", "there is one logger"),
     flag(NoEffect, "initial-election-tick-advance", Kind::Bool, "true", "the first election needs no hurrying"),
     flag(NoEffect, "max-snapshots", Kind::Count, "5", "old snapshots are removed as soon as nothing needs them"),

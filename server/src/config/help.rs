@@ -19,7 +19,8 @@ const USAGE: &str = "\
 Usage:
   portunus [flags]     start a member; without flags a single one on localhost
   portunus bench       measure any server that speaks etcd v3
-  portunus plugin      deploy, list and remove plugins
+  portunus plugin      make, deploy and watch over plugins
+  portunus recipe      call functions that plugins offer
   portunus version     show the version
 
 Each flag can be set as --flag=value, --flag value, or by an environment variable of

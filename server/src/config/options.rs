@@ -28,6 +28,8 @@ pub struct Config {
     /// Entries.
     pub snapshot_catchup_entries: u64,
     pub watch_progress_notify_interval: Duration,
+    /// At least a second.
+    pub lease_checkpoint_interval: Duration,
     /// As given: 0 stands for the default of 2 GiB, below 0 for none.
     pub quota_bytes: i64,
     pub max_txn_ops: usize,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::config::duration;
 use crate::config::options::{AutoCompaction, LogOutput};
+use crate::limits::LEASE_CHECKPOINT_INTERVAL_MIN;
 
 /// Levels as etcd names them, with the filter they stand for here.
 const LEVELS: &[(&str, &str)] = &[
@@ -54,6 +55,14 @@ pub fn signed_bytes(text: &str) -> Result<i64, String> {
 
 pub fn duration(text: &str) -> Result<Duration, String> {
     duration::parse(text)
+}
+
+/// How often leases are checkpointed.
+pub fn checkpoint_interval(text: &str) -> Result<Duration, String> {
+    match duration::parse(text)? {
+        short if short < LEASE_CHECKPOINT_INTERVAL_MIN => Err("expected 1s or more".to_owned()),
+        interval => Ok(interval),
+    }
 }
 
 pub fn choice(text: &str, choices: &[&str]) -> Result<(), String> {

@@ -11,6 +11,7 @@ mod alarm;
 mod compact;
 mod context;
 mod draft;
+mod gate;
 mod lease;
 mod plugin_check;
 mod plugin_request;
@@ -39,6 +40,8 @@ pub use run::{check, decide};
 mod model;
 #[cfg(test)]
 mod model_test;
+#[cfg(test)]
+mod registry_test;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]

@@ -44,6 +44,12 @@ pub enum Refusal {
     /// The alarm about it is raised.
     #[error("corrupt cluster")]
     Corrupt,
+    /// A member of an older version would stop at what this needs.
+    #[error(
+        "not all members know what this needs (feature level {needed}, the cluster is at {level}): \
+         upgrade the members of older versions"
+    )]
+    FeatureLevel { needed: u32, level: u32 },
     /// A revision that is sequenced but not applied: decide again once it is. Not for clients.
     #[error("revision {0} is not applied yet")]
     NotApplied(i64),

@@ -4,7 +4,9 @@ use bytes::Bytes;
 
 use super::writer::Writer;
 use super::{Cx, Draft, Refusal, Reply, Request, Write};
-use super::{alarm, compact, kv, lease, lock, policy, queue, quota, registry, trigger, txn};
+use super::{
+    alarm, compact, gate, kv, lease, lock, policy, queue, quota, registry, trigger, txn,
+};
 use crate::machine::State;
 
 /// Checks that need nothing but the request, so that they can be made before it is queued.
@@ -32,6 +34,7 @@ pub fn decide(
     check(request, cx.max_txn_ops)?;
     quota::check(head, request, added, cx)?;
     let mut writer = Writer::new(head, draft);
+    let before = gate::before(&writer);
     policy::check(added, &mut writer)?;
     let mut reply = match request {
         Request::Put(put) => {
@@ -66,5 +69,6 @@ pub fn decide(
         policy::write(added, &mut writer);
         reply.set_revision(writer.head.revision);
     }
+    gate::check(&mut writer, before)?;
     Ok(reply)
 }

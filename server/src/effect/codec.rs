@@ -88,7 +88,8 @@ pub fn encode_effect(effect: &Effect, out: &mut Vec<u8>) {
         Effect::Request { id } => fields(out, tag::REQUEST, &[id]),
         Effect::FeatureLevel(level) => ints(out, tag::FEATURE_LEVEL, &[i64::from(*level)]),
         Effect::Publish(own) => {
-            ints(out, tag::PUBLISH, &[own.member.0 as i64, own.client_urls.len() as i64]);
+            let numbers = [i64::from(own.feature_level), own.client_urls.len() as i64];
+            ints(out, tag::PUBLISH, &[own.member.0 as i64, numbers[0], numbers[1]]);
             put_bytes(out, own.name.as_bytes());
             own.client_urls.iter().for_each(|url| put_bytes(out, url.as_bytes()));
         }
@@ -189,15 +190,13 @@ fn decode_effect(input: &mut Bytes) -> Result<Effect, CodecError> {
             Effect::By { main, author: Arc::new(Author::decode(&take_bytes(input)?)?) }
         }
         tag::REQUEST => Effect::Request { id: take_bytes(input)? },
-        tag::FEATURE_LEVEL => {
-            let level = u32::try_from(int(input)?);
-            Effect::FeatureLevel(level.map_err(|_| CodecError::Damaged("a feature level"))?)
-        }
+        tag::FEATURE_LEVEL => Effect::FeatureLevel(level(input)?),
         tag::PUBLISH => {
-            let (member, urls) = (MemberId(int(input)? as u64), int(input)?);
+            let member = MemberId(int(input)? as u64);
+            let (feature_level, urls) = (level(input)?, int(input)?);
             let name = string(input)?;
             let client_urls = (0..urls).map(|_| string(input)).collect::<Result<_, _>>()?;
-            Effect::Publish(Attributes { member, name, client_urls })
+            Effect::Publish(Attributes { member, name, client_urls, feature_level })
         }
         unknown => return Err(CodecError::UnknownEffect(unknown)),
     })
@@ -251,6 +250,10 @@ pub(super) fn byte(input: &mut Bytes) -> Result<u8, CodecError> {
 
 pub(super) fn int(input: &mut Bytes) -> Result<i64, CodecError> {
     decode_varint(input).map(|value| value as i64).map_err(|_| CodecError::Damaged("a number"))
+}
+
+fn level(input: &mut Bytes) -> Result<u32, CodecError> {
+    u32::try_from(int(input)?).map_err(|_| CodecError::Damaged("a feature level"))
 }
 
 fn sub(input: &mut Bytes) -> Result<u32, CodecError> {

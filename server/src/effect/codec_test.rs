@@ -96,6 +96,7 @@ fn every_effect() -> Vec<Effect> {
             member: MemberId(u64::MAX),
             name: "m".into(),
             client_urls: vec!["http://a".into(), "http://b".into()],
+            feature_level: u32::MAX,
         }),
     ]
 }

@@ -109,4 +109,6 @@ pub struct Attributes {
     pub member: MemberId,
     pub name: String,
     pub client_urls: Vec<String>,
+    /// The highest level of effects that it knows.
+    pub feature_level: u32,
 }

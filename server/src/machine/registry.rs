@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
+use super::prefixes::Prefixes;
 use crate::effect::{Alarm, AlarmKind, Attributes, Binding, PluginRecord, Point};
 use crate::types::{KeyRange, MemberId};
 
@@ -17,6 +18,8 @@ pub struct Registry {
     pub members: BTreeMap<MemberId, Attributes>,
     /// Component bytes by their digest.
     pub components: BTreeMap<Bytes, Bytes>,
+    /// Of the plugins' current generations.
+    prefixes: Prefixes,
 }
 
 impl Registry {
@@ -36,16 +39,30 @@ impl Registry {
         self.plugins.get(name)?.current.bindings.iter().find(|binding| binding.id() == id)
     }
 
-    /// The bindings on a point under whose prefix some key of `ranges` may lie, in the order of
-    /// [`Registry::bindings`].
+    /// The bindings on a point under whose prefix some key of `ranges` may lie, whatever their
+    /// mode, in order of plugin and prefix.
     pub fn bindings_over<'a>(
         &'a self,
         point: Point,
-        ranges: &'a [KeyRange],
+        ranges: &[KeyRange],
     ) -> impl Iterator<Item = &'a Binding> {
-        self.bindings().filter(move |binding| {
-            let prefix = KeyRange::prefix(binding.prefix.clone());
-            binding.point == point && ranges.iter().any(|range| range.overlaps(&prefix))
+        let places: BTreeSet<_> =
+            ranges.iter().flat_map(|range| self.prefixes.over(point, range)).collect();
+        places.into_iter().filter_map(move |(plugin, prefix)| {
+            let bindings = &self.plugins.get(plugin)?.current.bindings;
+            bindings.iter().find(|binding| binding.point == point && binding.prefix == *prefix)
         })
+    }
+
+    pub(super) fn put_plugin(&mut self, record: &PluginRecord) {
+        self.remove_plugin(&record.current.name);
+        record.current.bindings.iter().for_each(|binding| self.prefixes.add(binding));
+        self.plugins.insert(record.current.name.clone(), record.clone());
+    }
+
+    pub(super) fn remove_plugin(&mut self, name: &str) {
+        if let Some(record) = self.plugins.remove(name) {
+            record.current.bindings.iter().for_each(|binding| self.prefixes.remove(binding));
+        }
     }
 }

@@ -209,11 +209,11 @@ impl State {
             }
             Effect::ComponentDrop { digest } => drop(registry.components.remove(digest)),
             Effect::PluginPut(record) => {
-                registry.plugins.insert(record.current.name.clone(), record.clone());
+                registry.put_plugin(record);
                 self.bindings_revision += 1;
             }
             Effect::PluginRemove { name } => {
-                registry.plugins.remove(name);
+                registry.remove_plugin(name);
                 self.bindings_revision += 1;
             }
             Effect::Publish(own) => drop(registry.members.insert(own.member, own.clone())),

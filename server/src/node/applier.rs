@@ -14,7 +14,7 @@ use super::past;
 use super::reign::Leading;
 use super::shared::Shared;
 use super::snapshot;
-use crate::effect::{self, ChainId};
+use crate::effect::{self, ChainId, Effect};
 use crate::machine::{self, Applied, Change, State, What};
 use crate::raft::{
     self, LogId, Outcome, Payload, SnapshotSource, Staged, Stager, StoredMembership,
@@ -68,7 +68,11 @@ impl raft::Applier for Applier {
     /// names must be those of one moment.
     fn snapshot(&mut self) -> Box<dyn SnapshotSource> {
         self.flush_staged();
-        match snapshot::Source::new(&self.shared.store) {
+        let started = self.shared.clock.now();
+        let source = snapshot::Source::new(&self.shared.store);
+        let took = self.shared.clock.now().since(started);
+        metrics::SNAPSHOT_SECONDS.observe(took.as_secs_f64());
+        match source {
             Ok(source) => Box::new(source),
             Err(error) => crate::fatal!(%error, "the store gives no snapshot"),
         }
@@ -86,6 +90,7 @@ impl raft::Applier for Applier {
     ) -> io::Result<()> {
         metrics::SNAPSHOTS_APPLYING.set(1);
         let snapshot::Complete { installed, state, history } = staged.take();
+        stop_if_too_new(state.feature_level);
         let index = last.map_or(0, |last| last.index);
         self.shared.replace_store(installed, index)?;
         self.staged = Changes::default();
@@ -151,6 +156,11 @@ impl Applier {
                 crate::fatal!(index = log_id.index, %error, "cannot read a committed entry")
             }
         };
+        let levels = entry.effects.iter().filter_map(|effect| match effect {
+            Effect::FeatureLevel(level) => Some(*level),
+            _ => None,
+        });
+        stop_if_too_new(levels.max().unwrap_or(0));
         match machine::apply(&mut self.state, &entry) {
             Ok(Applied::Done { changes, rows }) => {
                 self.staged.changes.extend(changes);
@@ -227,6 +237,13 @@ impl Applier {
             self.shared.sole_voter.applied(log_id.index);
         }
         self.membership = membership;
+    }
+}
+
+/// From here on the log may hold effects that this program does not know.
+fn stop_if_too_new(level: u32) {
+    if let Err(error) = machine::check_level(level) {
+        crate::fatal!(%error, "this member cannot follow the cluster");
     }
 }
 

@@ -22,6 +22,13 @@ pub enum Ask {
     },
 }
 
+impl Ask {
+    /// True when the answer may be long in coming although nothing is wrong.
+    pub fn may_wait(&self) -> bool {
+        matches!(self, Self::Decide(Request::Call(_)))
+    }
+}
+
 /// The leader's word.
 #[derive(Clone, Debug)]
 pub enum Said {

@@ -147,6 +147,12 @@ impl Desk {
         self.waiting.lock().head.is_some()
     }
 
+    #[cfg(test)]
+    pub fn has_ready(&self, pace: Pace) -> bool {
+        let mut waiting = self.waiting.lock();
+        waiting.head.is_some() && !waiting.turns(pace).ready.is_empty()
+    }
+
     /// The sequencer is through with the binding's batch.
     pub fn acknowledge(&self, binding: &str) {
         let mut waiting = self.waiting.lock();

@@ -50,8 +50,7 @@ impl Room {
 
     /// Whose turn it is, if anybody's.
     fn next(&self, pace: Pace) -> Option<String> {
-        let ready = !self.desk.waiting.lock().turns(pace).ready.is_empty();
-        ready.then(|| self.desk.next(pace).expect("it is open").0)
+        self.desk.has_ready(pace).then(|| self.desk.next(pace).expect("it is open").0)
     }
 
     /// Has the next one work for `cpu` and hears the sequencer.

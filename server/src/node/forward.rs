@@ -10,8 +10,9 @@ use futures::future::BoxFuture;
 use super::answer::{Bounce, Delivery};
 use super::error::Failure;
 use super::handle::Node;
+use super::members::Member;
 use super::wire;
-use crate::raft::PeerHandler;
+use crate::raft::{Peer, PeerHandler};
 
 /// What this member does for its peers. Filled once the node exists.
 #[derive(Clone, Default)]
@@ -21,6 +22,14 @@ impl PeerHandler for Door {
     fn forward(&self, request: Bytes) -> BoxFuture<'static, Bytes> {
         let node = self.0.get().cloned();
         async move { wire::encode_delivery(&answer(node, request).await) }.boxed()
+    }
+
+    fn members(&self) -> Option<Vec<(u64, Peer)>> {
+        let members = self.0.get()?.members().into_iter().map(|member| {
+            let Member { id, name, peer_urls, client_urls, .. } = member;
+            (id.0, Peer { name, peer_urls, client_urls })
+        });
+        Some(members.collect())
     }
 }
 
@@ -35,6 +44,10 @@ async fn answer(node: Option<Node>, request: Bytes) -> Delivery {
     let Some(node) = node else {
         return Err(Bounce::NotExecuted(Box::new(ask), Failure::NotLeader));
     };
+    if ask.may_wait() {
+        // Until the asking member calls it off.
+        return node.ask_here(ask).await;
+    }
     // The asking member has a deadline of its own; this one only keeps the task from staying.
     let timeout = node.shared.options.request_timeout();
     let asked = tokio::time::timeout(timeout, node.ask_here(ask)).await;

@@ -70,7 +70,13 @@ impl Node {
         let _ = forgotten.wait_for(|done| *done >= compacted).await;
         let shared = self.shared.clone();
         let (clock, started) = (shared.clock.clone(), shared.clock.now());
-        match tokio::task::spawn_blocking(move || shared.store.settle()).await {
+        metrics::DEFRAGMENTS.inc();
+        let settled = tokio::task::spawn_blocking(move || {
+            let settled = shared.store.settle();
+            metrics::DEFRAGMENTS.dec();
+            settled
+        });
+        match settled.await {
             Ok(Ok(())) => {
                 metrics::DEFRAGMENT_SECONDS.observe(clock.now().since(started).as_secs_f64());
                 Ok(())
@@ -112,11 +118,19 @@ impl Node {
         }
     }
 
-    async fn ask(&self, ask: Ask) -> Result<Said, Error> {
-        let deadline = Instant::now() + self.shared.options.request_timeout();
-        let executed = match tokio::time::timeout_at(deadline, self.ask_leader(ask)).await {
-            Ok(executed) => executed?,
-            Err(_) => return Err(Failure::TimedOut.into()),
+    pub(super) async fn ask(&self, ask: Ask) -> Result<Said, Error> {
+        let limit = self.shared.options.request_timeout();
+        let mut deadline = Instant::now() + limit;
+        let executed = if ask.may_wait() {
+            // As long as its caller does.
+            let executed = self.ask_leader(ask).await?;
+            deadline = Instant::now() + limit;
+            executed
+        } else {
+            match tokio::time::timeout_at(deadline, self.ask_leader(ask)).await {
+                Ok(executed) => executed?,
+                Err(_) => return Err(Failure::TimedOut.into()),
+            }
         };
         let Executed { result, index } = executed;
         if index > self.shared.applied_index() {
@@ -137,7 +151,11 @@ impl Node {
             }
         }
         let mut leadership = self.shared.group().leadership();
+        let limit = self.shared.options.request_timeout();
+        // Since when nobody could be asked.
+        let mut alone = Instant::now();
         loop {
+            let asked = Instant::now();
             let current = leadership.borrow_and_update().clone();
             let bounce = match current.leader {
                 Some(leader) if leader == self.shared.identity.member.0 => self.ask_here(ask).await,
@@ -150,6 +168,13 @@ impl Node {
                     ask = *back
                 }
                 Err(other) => return Err(other.into()),
+            }
+            // A call that may wait has no deadline here, but it waits for a leader only that long.
+            if asked.elapsed() > limit {
+                alone = Instant::now();
+            }
+            if ask.may_wait() && alone.elapsed() > limit {
+                return Err(Failure::TimedOut.into());
             }
             // Without news the same leader is asked again: perhaps it has begun to lead by now.
             let _ = tokio::time::timeout(LEADER_NEWS, leadership.changed()).await;
@@ -171,7 +196,8 @@ impl Node {
         answer.await.unwrap_or(Err(Bounce::Unknown(Failure::TimedOutLeaderFailed)))
     }
 
-    async fn ask_there(&self, leader: u64, ask: Ask) -> Result<Executed, Bounce> {
+    /// Asks another member, which leads as far as this one knows.
+    pub(super) async fn ask_there(&self, leader: u64, ask: Ask) -> Result<Executed, Bounce> {
         let question = wire::encode_ask(&ask);
         let forwarded = tokio::select! {
             biased;
@@ -244,7 +270,7 @@ fn not_executed(submission: Submission, failure: Failure) -> Bounce {
 }
 
 /// The sequencer answers each kind of question in kind; anything else is a bug on the leader.
-fn unreachable_answer<T>(said: &Said) -> Result<T, Error> {
+pub(super) fn unreachable_answer<T>(said: &Said) -> Result<T, Error> {
     tracing::error!(?said, "an answer of another kind than the question");
     Err(Failure::TimedOutConnectionLost.into())
 }

@@ -12,6 +12,8 @@ use super::desk::{Desk, Head, Pace, Turn};
 use super::error::Failure;
 use super::plugin::{Evaluation, Job, Judged, Verdicts};
 use super::shared::Shared;
+#[cfg(test)]
+use crate::effect::BindingId;
 use crate::wasm::thread_cpu_time;
 
 /// Jobs of one batch.
@@ -80,11 +82,18 @@ impl Lane {
         std::thread::Builder::new().name(name).spawn(work).expect("a thread can be started");
     }
 
-    /// One turn of whoever is next, on the caller's thread.
+    /// Takes up the jobs of whoever is next, if anybody is; for tests, which end the turn when
+    /// they please.
     #[cfg(test)]
-    pub fn turn(&self, shared: &Shared, pace: Pace) {
-        let Some((binding, head)) = self.desk.next(pace) else { return };
-        if let Some(batch) = take_turn(&self.desk, shared, &binding, &head) {
+    pub fn begin_turn(&self) -> Option<(BindingId, Arc<Head>)> {
+        let ready = [Pace::Brisk, Pace::Slow].into_iter().find(|pace| self.desk.has_ready(*pace));
+        self.desk.next(ready?)
+    }
+
+    /// Ends it on the caller's thread: the verdicts are with the sequencer.
+    #[cfg(test)]
+    pub fn end_turn(&self, shared: &Shared, (binding, head): &(BindingId, Arc<Head>)) {
+        if let Some(batch) = take_turn(&self.desk, shared, binding, head) {
             self.verdicts.send(batch).expect("the sequencer is there");
         }
     }

@@ -83,8 +83,9 @@ impl Node {
     pub async fn hand_over_leadership(&self) {
         if let Some(heir) = self.heir() {
             let handed = tokio::time::timeout(HANDOVER, self.move_leader(heir)).await;
-            if !matches!(handed, Ok(Ok(()))) {
-                tracing::warn!(heir, "leadership was not handed over");
+            match handed {
+                Ok(Ok(())) => tracing::info!(heir, "leadership handed over"),
+                _ => tracing::warn!(heir, "leadership was not handed over"),
             }
         }
     }

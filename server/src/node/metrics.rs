@@ -68,6 +68,10 @@ pub static SNAPSHOTS_APPLYING: LazyLock<IntGauge> = LazyLock::new(|| {
     )
 });
 
+pub static DEFRAGMENTS: LazyLock<IntGauge> = LazyLock::new(|| {
+    metrics::gauge("etcd_disk_defrag_inflight", "Number of defragment requests under way.")
+});
+
 macro_rules! histograms {
     ($($name:ident: $metric:literal, $help:literal, $buckets:expr;)*) => {
         $(
@@ -96,6 +100,9 @@ histograms! {
     HASH_SECONDS: "etcd_mvcc_hash_rev_duration_seconds",
         "The latency distribution of hashing the store at a revision.",
         growing(0.01, 2.0, 15);
+    SNAPSHOT_SECONDS: "etcd_disk_backend_snapshot_duration_seconds",
+        "How long taking a snapshot of the store held up the apply of entries.",
+        growing(0.01, 2.0, 17);
     DEFRAGMENT_SECONDS: "etcd_disk_backend_defrag_duration_seconds",
         "How long a defragment request waited for the store to settle; nothing is held up.",
         growing(0.1, 2.0, 13);
@@ -119,6 +126,7 @@ pub fn register() {
     register_histograms();
     LazyLock::force(&PROPOSALS_PENDING);
     LazyLock::force(&PUT_BYTES);
+    LazyLock::force(&DEFRAGMENTS);
     LazyLock::force(&SNAPSHOTS_APPLYING);
     LazyLock::force(&APPLY_SECONDS);
     crate::storage::metrics::register();

@@ -8,10 +8,13 @@ mod applier;
 mod ask;
 mod batch;
 mod blame;
+mod bootstrap;
 mod confirm;
 mod desk;
 mod duties;
 mod error;
+mod explain;
+mod feature_level;
 mod forward;
 mod handle;
 mod lane;
@@ -24,6 +27,7 @@ mod parked;
 mod past;
 mod pipeline;
 mod plugin;
+mod plugin_facts;
 mod plugins;
 mod policies;
 mod position;
@@ -31,6 +35,7 @@ mod queue;
 mod readings;
 mod reads;
 mod reaper;
+mod recipes;
 mod reign;
 mod reserve;
 mod route;
@@ -41,6 +46,7 @@ mod snapshot;
 mod sole_voter;
 mod space;
 mod start;
+mod triggers;
 mod verdicts;
 mod wire;
 mod wire_plugin;
@@ -48,18 +54,35 @@ mod wire_refusal;
 
 pub use ask::{KeepAlive, TimeToLive};
 pub use blame::Blame;
+pub use bootstrap::has_data;
 pub use duties::AutoCompaction;
 pub use error::{Error, Failure};
+pub use explain::Explained;
 pub use handle::Node;
 pub use lock::{
     Acquired, Elected, LineError, LockCourse, LockNews, Observation, Place, Standing,
 };
 pub use members::{Member, NodeStatus};
-pub use plugins::{Deployed, Deployment};
+pub use plugin::Said as PolicySaid;
+pub use plugin_facts::{BindingFacts, Blamed, Inspection, TriggerFacts};
+pub use plugins::{Source, Wanted};
+pub use policies::Inspected;
 pub use queue::Consumer;
 pub use reads::HashKv;
+pub use recipes::Called;
 pub use shared::{Identity, Options};
 pub use start::{Parts, StartError, start};
+pub use triggers::TriggerReport;
 
 #[cfg(test)]
+mod feature_level_test;
+#[cfg(test)]
+mod hand_test;
+#[cfg(test)]
+mod lane_test;
+#[cfg(test)]
 mod rules_test;
+#[cfg(test)]
+mod takeback_test;
+#[cfg(test)]
+mod waiting_test;

@@ -68,7 +68,7 @@ impl watch::History for WatchPast {
         let history = self.history.load();
         // Looked up before the live item: what is superseded in between is in the history then.
         let live = self.applied.with(|version| version.state.get(key).cloned());
-        match history.superseded_at(key, Revision::new(revision, 0)) {
+        match history.superseded_in(key, revision) {
             Some(at) => records.record(at).map_err(failed),
             None => Ok(live.filter(|item| item.mod_revision() < revision)),
         }

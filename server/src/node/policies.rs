@@ -2,6 +2,7 @@
 //! when a deploy is applied, on a thread of its own; whoever asks before that is told to wait.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock, mpsc};
 
 use bytes::Bytes;
@@ -10,16 +11,81 @@ use parking_lot::Mutex;
 use super::applied::Version;
 use super::plugin::Named;
 use super::shared::Shared;
-use crate::effect::BindingId;
+use crate::effect::{Binding, BindingId};
 use crate::machine::State;
-use crate::wasm::{Bound, BoundOptions, CompileError, Diaries, Engine, EngineOptions, Plugin};
+use crate::wasm::{
+    Bound, BoundOptions, CallError, Caller, CompileError, Diaries, Engine, EngineOptions, Event,
+    Handled, Outcome, Plugin, Verdict, View, Write,
+};
 
 /// Behind whoever serves clients.
 const COMPILER_NICE: i32 = 5;
 
+/// A plugin that can be asked. In the server it is a [`Bound`]; tests have their own.
+pub trait Plugged: Send + Sync {
+    fn check(
+        &self,
+        view: &mut dyn View,
+        caller: Caller<'_>,
+        writes: &[Write<'_>],
+    ) -> Result<Verdict, CallError>;
+
+    fn handle(
+        &self,
+        view: &mut dyn View,
+        missed: Option<RangeInclusive<i64>>,
+        events: &[Event<'_>],
+    ) -> Result<Handled, CallError>;
+
+    fn call(
+        &self,
+        view: &mut dyn View,
+        caller: Caller<'_>,
+        function: &str,
+        payload: &[u8],
+    ) -> Result<Outcome, CallError>;
+
+    /// The functions of its recipe.
+    fn functions(&self) -> &[String];
+}
+
+impl Plugged for Bound {
+    fn check(
+        &self,
+        view: &mut dyn View,
+        caller: Caller<'_>,
+        writes: &[Write<'_>],
+    ) -> Result<Verdict, CallError> {
+        Bound::check(self, view, caller, writes)
+    }
+
+    fn handle(
+        &self,
+        view: &mut dyn View,
+        missed: Option<RangeInclusive<i64>>,
+        events: &[Event<'_>],
+    ) -> Result<Handled, CallError> {
+        Bound::handle(self, view, missed, events)
+    }
+
+    fn call(
+        &self,
+        view: &mut dyn View,
+        caller: Caller<'_>,
+        function: &str,
+        payload: &[u8],
+    ) -> Result<Outcome, CallError> {
+        Bound::call(self, view, caller, function, payload)
+    }
+
+    fn functions(&self) -> &[String] {
+        self.plugin().functions()
+    }
+}
+
 /// Whether a binding's plugin can be asked on this member.
 pub enum Readiness {
-    Ready(Arc<Bound>),
+    Ready(Arc<dyn Plugged>),
     Compiling,
     Broken(Arc<str>),
 }
@@ -39,7 +105,10 @@ pub struct Inspected {
 pub struct Policies {
     engine: OnceLock<Result<Engine, Arc<str>>>,
     compiled: Mutex<HashMap<Bytes, Result<Plugin, Arc<str>>>>,
-    bound: Mutex<HashMap<BindingId, (Arc<Named>, Arc<Bound>)>>,
+    bound: Mutex<HashMap<BindingId, (Arc<Named>, Arc<dyn Plugged>)>>,
+    /// What serves plugins in tests, by their names.
+    #[cfg(test)]
+    pub stand_ins: Mutex<HashMap<String, Arc<dyn Plugged>>>,
     pub diaries: Diaries,
 }
 
@@ -65,6 +134,10 @@ impl Policies {
 
     fn bind(&self, named: &Named) -> Readiness {
         let binding = &named.binding;
+        #[cfg(test)]
+        if let Some(stand_in) = self.stand_ins.lock().get(&binding.plugin) {
+            return Readiness::Ready(Arc::clone(stand_in));
+        }
         let engine = match self.engine() {
             Ok(engine) => engine,
             Err(why) => return Readiness::Broken(why),
@@ -132,6 +205,15 @@ impl Policies {
     pub fn keep(&self, inspected: &Inspected) {
         let plugin = Ok(inspected.plugin.clone());
         self.compiled.lock().entry(inspected.digest.clone()).or_insert(plugin);
+    }
+
+    /// Why the binding's plugin cannot run on this member, as far as is known.
+    pub fn broken(&self, binding: &Binding) -> Option<String> {
+        match self.compiled.lock().get(&binding.digest)? {
+            Err(why) => Some(why.to_string()),
+            Ok(plugin) if plugin.points().contains(&binding.point) => None,
+            Ok(_) => Some(format!("its component does not offer {}", binding.point)),
+        }
     }
 
     /// Made when the first plugin is: a cluster without plugins pays nothing for them.

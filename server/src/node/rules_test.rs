@@ -2,110 +2,19 @@
 //! in the middle of a pipeline, decisions that rest on them, a leader that has not yet applied what
 //! earlier ones left, renewals and what a new leader knows of them.
 
-use std::net::TcpListener;
 use std::time::Duration;
 
-use futures::StreamExt;
 use portunus_proto::etcdserverpb as pb;
-use tempfile::TempDir;
-use tokio::sync::oneshot;
 
-use super::answer::{Call, Delivery};
+use super::answer::Call;
 use super::ask::{Ask, KeepAlive, Said};
 use super::error::Failure;
-use super::handle::Node;
+use super::hand_test::{Hand, put, put_revision, said};
 use super::reign::Reign;
-use super::sequencer::{Sequencer, Submission};
-use super::shared::{Identity, Options};
-use super::start::{Built, Parts, build};
-use crate::clock::Clock;
 use crate::decide::{Reply, Request};
 use crate::limits::ENTRIES_IN_FLIGHT_MAX;
-use crate::raft::{Leadership, Peer};
-use crate::types::{ClusterId, LeaseId, MemberId};
-
-/// A member whose sequencer is driven by hand, and whose raft is real.
-struct Hand {
-    node: Node,
-    sequencer: Sequencer,
-    _rounds: tokio::task::JoinHandle<()>,
-    _dir: TempDir,
-}
-
-impl Hand {
-    async fn elected() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let peer = Peer { name: "m".into(), peer_urls: vec![url], client_urls: Vec::new() };
-        let mut parts = Parts {
-            identity: Identity { cluster: ClusterId(1), member: MemberId(7) },
-            options: Options {
-                election_timeout: Duration::from_secs(1),
-                max_txn_ops: 128,
-                max_request_bytes: 1 << 20,
-                quota_bytes: None,
-            },
-            data_dir: dir.path().join("data"),
-            clock: Clock::manual(),
-            heartbeat: Duration::from_millis(100),
-            attributes: Default::default(),
-            peer_listeners: vec![listener],
-            first_members: vec![(MemberId(7), peer)],
-            no_fsync: true,
-            catchup_entries: 100,
-            progress_interval: Duration::from_secs(600),
-            auto_compaction: None,
-        };
-        let Built { node, submissions, rounds } = build(&mut parts).await.unwrap();
-        let mut leadership = node.leadership();
-        leadership.wait_for(|now| now.is_leader).await.unwrap();
-        let sequencer = Sequencer::new(node.shared.clone(), submissions);
-        let _rounds = tokio::spawn(rounds.run(node.shared.clone()));
-        Self { node, sequencer, _rounds, _dir: dir }
-    }
-
-    async fn leading() -> Self {
-        let mut hand = Self::elected().await;
-        hand.sequencer.on_leadership();
-        hand.resolve().await;
-        assert!(hand.sequencer.reign.leading().is_some());
-        hand
-    }
-
-    /// Gives the sequencer one batch.
-    fn submit(&mut self, asks: impl IntoIterator<Item = Ask>) -> Vec<oneshot::Receiver<Delivery>> {
-        let (calls, answers): (Vec<_>, Vec<_>) = asks.into_iter().map(Call::new).unzip();
-        let mut batch = calls.into_iter().map(Submission::Call).collect();
-        self.sequencer.take(None, &mut batch);
-        answers
-    }
-
-    /// Lets everything outstanding come home.
-    async fn resolve(&mut self) {
-        while let Some(resolved) = self.sequencer.outstanding.next().await {
-            self.sequencer.on_resolved(resolved);
-        }
-    }
-
-    /// Ends the member before its directory goes: a store without one stops the process.
-    async fn close(self) {
-        self.node.stop().await;
-    }
-
-    fn value(&self, key: &str) -> Option<String> {
-        self.node.shared.applied.with(|version| {
-            let item = version.state.get(key.as_bytes())?;
-            Some(String::from_utf8_lossy(item.value()).into_owned())
-        })
-    }
-}
-
-fn put(key: &str, value: &str) -> Ask {
-    let (key, value) = (key.to_owned().into(), value.to_owned().into());
-    Ask::Decide(Request::Put(pb::PutRequest { key, value, ..Default::default() }))
-}
+use crate::raft::Leadership;
+use crate::types::LeaseId;
 
 /// Puts `key` if it does not exist.
 fn create(key: &'static str) -> Ask {
@@ -123,17 +32,6 @@ fn create(key: &'static str) -> Ask {
         success: vec![success],
         failure: Vec::new(),
     }))
-}
-
-async fn said(answer: oneshot::Receiver<Delivery>) -> Said {
-    answer.await.expect("answered").expect("executed").result.expect("not refused")
-}
-
-async fn put_revision(answer: oneshot::Receiver<Delivery>) -> i64 {
-    match said(answer).await {
-        Said::Reply(Reply::Put(reply)) => reply.header.expect("a header").revision,
-        other => panic!("{other:?}"),
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -327,7 +225,7 @@ async fn proposals_of_an_earlier_reign_do_not_hold_up_calls_that_must_go_elsewhe
     for _ in 0..ENTRIES_IN_FLIGHT_MAX {
         hand.sequencer.outstanding.push(Box::pin(std::future::pending()));
     }
-    let Hand { node, sequencer, _rounds, _dir } = hand;
+    let Hand { node, sequencer, rounds: _rounds, dir: _dir } = hand;
     let running = tokio::spawn(sequencer.run());
     let asked = tokio::time::timeout(Duration::from_secs(20), node.ask_here(put("k", "v"))).await;
     let answer = asked.expect("handed back at once");

@@ -10,7 +10,7 @@ use super::metrics;
 use super::sequencer::Sequencer;
 use crate::decide::{Draft, Request};
 use crate::effect::Effect;
-use crate::limits::{LEASE_CHECKPOINT_INTERVAL, LEASE_REVOKES_PER_SECOND};
+use crate::limits::LEASE_REVOKES_PER_SECOND;
 use crate::types::LeaseId;
 
 /// Ticks per second times this many leases is etcd's rate of revocation.
@@ -74,13 +74,17 @@ impl Sequencer {
                 false => metrics::LEASES_EXPIRED.inc(),
             }
         }
-        if self.book.checkpoint_due(now, LEASE_CHECKPOINT_INTERVAL) {
-            for (id, left) in self.book.checkpoints(LEASE_CHECKPOINT_INTERVAL, now) {
+        let interval = self.shared.options.lease_checkpoint_interval;
+        if self.book.checkpoint_due(now, interval) {
+            for (id, left) in self.book.checkpoints(interval, now) {
                 let remaining = left.as_secs().max(1) as i64;
                 self.evaluate_own(Request::LeaseCheckpoint { id, remaining }, &mut batch);
             }
         }
+        self.raise_feature_level(&mut batch);
         self.propose(batch);
+        // Who waited for a lease's end.
+        self.decide_released();
     }
 
     /// A decision that the server itself asks for; nobody waits for its answer.

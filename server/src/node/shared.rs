@@ -23,6 +23,7 @@ use super::reign::Leading;
 use super::sequencer::Submission;
 use super::sole_voter::SoleVoter;
 use super::space::Space;
+use super::triggers::Triggers;
 use crate::clock::Clock;
 use crate::decide::{Cx, Past};
 use crate::effect::Attributes;
@@ -50,6 +51,8 @@ pub struct Options {
     pub max_request_bytes: usize,
     /// Backend quota in bytes; `None` is no quota.
     pub quota_bytes: Option<i64>,
+    /// How often the remaining time of leases longer than this is replicated.
+    pub lease_checkpoint_interval: Duration,
 }
 
 impl Options {
@@ -101,6 +104,9 @@ pub struct Shared {
     pub sole_voter: Arc<SoleVoter>,
     pub(super) group: OnceLock<Group>,
     pub(super) reign: ArcSwap<Option<Leading>>,
+    /// The same, for whoever waits for it to change.
+    pub(super) reigns: watch::Sender<Option<Leading>>,
+    pub triggers: Triggers,
 }
 
 impl Shared {
@@ -120,6 +126,7 @@ impl Shared {
 
     pub(super) fn set_reign(&self, reign: Option<Leading>) {
         self.reign.store(Arc::new(reign));
+        self.reigns.send_replace(reign);
     }
 
     /// Hands a batch of the applier to the store. The store fails only for good.

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::applied::{Applied, Version};
 use super::applier::Applier;
+use super::bootstrap::is_known_to_peers;
 use super::confirm::{Confirm, Rounds};
 use super::duties::{self, AutoCompaction};
 use super::forward::Door;
@@ -29,6 +30,7 @@ use super::sequencer::{Sequencer, Submission};
 use super::shared::{Identity, Options, Shared};
 use super::sole_voter::SoleVoter;
 use super::space::Space;
+use super::triggers::{self, Triggers};
 use crate::clock::Clock;
 use crate::effect::Attributes;
 use crate::limits::REQUESTS_QUEUED_MAX;
@@ -87,6 +89,14 @@ pub enum StartError {
          member; the only member of a cluster is restored from a backup"
     )]
     LogGone { path: String },
+    #[error(
+        "member {member} has already been bootstrapped, and {path} holds nothing of it: what it \
+         has voted for and acknowledged is lost; put the data back, or remove the member from the \
+         cluster and add it as a new one"
+    )]
+    Bootstrapped { member: MemberId, path: String },
+    #[error(transparent)]
+    TooNew(#[from] machine::TooNew),
     #[error(transparent)]
     Raft(#[from] raft::StartError),
     #[error("cannot start a thread: {0}")]
@@ -134,7 +144,9 @@ pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
     let recovered = tokio::task::spawn_blocking(move || recover(&dir))
         .await
         .expect("recovery does not panic")?;
+    machine::check_level(recovered.state.feature_level)?;
     check_fit(parts, &wal, recovered.applied)?;
+    check_unknown(parts, &wal).await?;
     let Recovered { store, state, history, applied, membership } = recovered;
     let (queue, submissions) = mpsc::channel(REQUESTS_QUEUED_MAX);
     let (confirm, rounds) = Confirm::new();
@@ -175,6 +187,8 @@ pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
         runtime: tokio::runtime::Handle::current(),
         group: OnceLock::new(),
         reign: ArcSwap::from_pointee(None),
+        reigns: watch::Sender::new(None),
+        triggers: Triggers::default(),
     });
     let node = Node { shared: shared.clone() };
     let (door, applier) = (Door::default(), Applier::new(shared.clone(), applied, membership));
@@ -186,6 +200,15 @@ pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
     // From now on peers may ask.
     assert!(door.0.set(node.clone()).is_ok(), "a node is started once");
     Ok(Built { node, submissions, rounds })
+}
+
+/// A member whose log is empty must be one that nobody has seen yet.
+async fn check_unknown(parts: &Parts, wal: &Wal) -> Result<(), StartError> {
+    if wal.last().is_none() && wal.vote().is_none() && is_known_to_peers(parts).await {
+        let path = parts.data_dir.display().to_string();
+        return Err(StartError::Bootstrapped { member: parts.identity.member, path });
+    }
+    Ok(())
 }
 
 /// Log and store must be of one history, without a gap between them.
@@ -298,6 +321,7 @@ fn launch(built: Built, parts: &Parts) {
     tokio::spawn(duties::forget(shared.clone()));
     tokio::spawn(duties::purge(shared.clone(), parts.catchup_entries));
     tokio::spawn(duties::watch_space(shared.clone()));
+    tokio::spawn(triggers::follow(node.clone()));
     if let Some(mode) = parts.auto_compaction {
         tokio::spawn(duties::compact(node.clone(), mode));
     }

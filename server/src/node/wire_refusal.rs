@@ -25,6 +25,7 @@ const PLAIN: [(Refusal, u8); 16] = [
     (Refusal::Corrupt, 16),
 ];
 
+const FEATURE_LEVEL: u8 = 31;
 const NOT_APPLIED: u8 = 32;
 const UNREADABLE: u8 = 33;
 const POLICY_REFUSED: u8 = 34;
@@ -53,6 +54,9 @@ pub fn encode_refusal(refusal: &Refusal, out: &mut BytesMut) {
         return out.put_u8(*code);
     }
     match refusal {
+        Refusal::FeatureLevel { needed, level } => {
+            numbers(out, FEATURE_LEVEL, &[u64::from(*needed), u64::from(*level)]);
+        }
         Refusal::NotApplied(revision) => numbers(out, NOT_APPLIED, &[*revision as u64]),
         Refusal::Unreadable(why) => texts(out, UNREADABLE, &[why]),
         Refusal::PolicyRefused { binding, reason } => {
@@ -115,6 +119,10 @@ pub fn decode_refusal(mut bytes: Bytes) -> Result<Refusal, WireError> {
     }
     let b = &mut bytes;
     Ok(match code {
+        FEATURE_LEVEL => {
+            let (needed, level) = (number(b)? as u32, number(b)? as u32);
+            Refusal::FeatureLevel { needed, level }
+        }
         NOT_APPLIED => Refusal::NotApplied(number(b)? as i64),
         UNREADABLE => Refusal::Unreadable(text(b)?),
         POLICY_REFUSED => Refusal::PolicyRefused { binding: text(b)?, reason: text(b)? },

@@ -135,6 +135,7 @@ fn refusals_read_back() {
         Refusal::Queue(QueueRefusal::ClaimLost { id: u64::MAX }),
         Refusal::Corrupt,
         Refusal::NotApplied(7),
+        Refusal::FeatureLevel { needed: 2, level: 1 },
         Refusal::Unreadable("why".into()),
         Refusal::PolicyRefused { binding: "b".into(), reason: "r".into() },
         Refusal::ComponentNotFound("d".into()),

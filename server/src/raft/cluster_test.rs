@@ -155,6 +155,10 @@ impl PeerHandler for Echo {
             request
         })
     }
+
+    fn members(&self) -> Option<Vec<(u64, Peer)>> {
+        None
+    }
 }
 
 pub struct Cluster {

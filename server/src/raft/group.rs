@@ -16,6 +16,7 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 
 use super::applier::Applier;
+use super::contact::Contact;
 use super::fatal::{Fatal, FatalHook};
 use super::leadership::{self, Leadership};
 use super::network::{
@@ -97,18 +98,21 @@ impl Group {
             Err(panic) => return Err(abandon(runtime, panic.to_string())),
         };
         let outside = Handle::current();
+        let contact = Contact::new(pool.clock.clone());
         let (stop, stopping) = watch::channel(false);
         let forwards = Forwards { handler, runtime: outside.clone() };
         let server = PeerServer {
             raft: raft.clone(),
             stager,
+            clock: pool.clock.clone(),
+            contact: contact.clone(),
             forwards,
             round: timing.round(),
             receiving: tokio::sync::Mutex::new(()),
         };
         runtime.spawn(serve(server, listeners, identity, stopping, fatal.clone()));
         let (tell, leadership) = watch::channel(Leadership::default());
-        runtime.spawn(leadership::follow(raft.clone(), tell, fatal.clone()));
+        runtime.spawn(leadership::follow(raft.clone(), (contact, timing), tell, fatal.clone()));
         Ok(Self {
             proposer: Proposer::new(raft.clone()),
             forwarder: Forwarder::new(pool.clone(), outside.clone()),

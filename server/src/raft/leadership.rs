@@ -1,30 +1,52 @@
 //! Who leads, as this member knows it, and the watch over raft's health.
 
-use openraft::ServerState;
+use std::time::Duration;
+
 use openraft::async_runtime::watch::WatchReceiver;
+use openraft::metrics::RaftMetrics;
+use openraft::{Instant, ServerState};
 use tokio::sync::watch;
 
+use super::contact::Contact;
 use super::fatal::Fatal;
 use super::network::PeerRaft;
+use super::timing::Timing;
+use super::types::TypeConfig;
 
 /// What this member knows of the group's leader.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Leadership {
     /// Of this member's vote: it may be ahead of the leader's during an election.
     pub term: u64,
+    /// `None` also when the leader has been silent for long, or leads no quorum any more.
     pub leader: Option<u64>,
     /// This member leads in `term`.
     pub is_leader: bool,
 }
 
 /// Passes on every change, until raft stops; a stop nobody asked for is fatal.
-pub(super) async fn follow(raft: PeerRaft, tell: watch::Sender<Leadership>, fatal: Fatal) {
+pub(super) async fn follow(
+    raft: PeerRaft,
+    (contact, timing): (Contact, Timing),
+    tell: watch::Sender<Leadership>,
+    fatal: Fatal,
+) {
     let mut metrics = raft.metrics();
+    let patience = timing.patience();
     loop {
         let (leadership, running) = {
             let metrics = metrics.borrow_watched();
             let leader = metrics.current_leader;
             let is_leader = metrics.state == ServerState::Leader && leader == Some(metrics.id);
+            if is_leader && !tell.borrow().is_leader {
+                // Its election is the first it hears of its quorum.
+                contact.note();
+            }
+            let silence = match is_leader {
+                true => unsupported(&metrics).unwrap_or_else(|| contact.silence()),
+                false => contact.silence(),
+            };
+            let leader = leader.filter(|_| silence < patience);
             let leadership = Leadership { term: metrics.current_term, leader, is_leader };
             (leadership, metrics.running_state.clone())
         };
@@ -37,9 +59,10 @@ pub(super) async fn follow(raft: PeerRaft, tell: watch::Sender<Leadership>, fata
         });
         let reason = match running {
             Err(error) => error.to_string(),
-            Ok(()) => match metrics.changed().await {
-                Ok(()) => continue,
-                Err(_) => "raft's task has ended".to_owned(),
+            // Silence changes nothing, so it is looked for.
+            Ok(()) => match tokio::time::timeout(patience / 8, metrics.changed()).await {
+                Ok(Ok(())) | Err(_) => continue,
+                Ok(Err(_)) => "raft's task has ended".to_owned(),
             },
         };
         tell.send_modify(|last| {
@@ -47,5 +70,14 @@ pub(super) async fn follow(raft: PeerRaft, tell: watch::Sender<Leadership>, fata
             last.is_leader = false;
         });
         return fatal.raise(&reason);
+    }
+}
+
+/// How long a quorum has not confirmed this leader, if one ever has; one that is the only voter
+/// needs none.
+fn unsupported(metrics: &RaftMetrics<TypeConfig>) -> Option<Duration> {
+    match metrics.membership_config.membership().voter_ids().count() {
+        0 | 1 => Some(Duration::ZERO),
+        _ => metrics.last_quorum_acked.as_ref().map(|acked| acked.elapsed()),
     }
 }

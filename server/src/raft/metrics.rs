@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use prometheus::{HistogramVec, IntCounter, IntCounterVec};
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
 
 use crate::metrics;
 use crate::types::MemberId;
@@ -42,6 +42,15 @@ pub static ROUND_TRIP_SECONDS: LazyLock<HistogramVec> = LazyLock::new(|| {
     )
 });
 
+/// Receiving a snapshot from a peer and writing it to disk.
+pub static SNAPSHOT_SAVE_SECONDS: LazyLock<Histogram> = LazyLock::new(|| {
+    metrics::histogram(
+        "etcd_snap_db_save_total_duration_seconds",
+        "How long receiving a snapshot and writing it to disk took.",
+        metrics::growing(0.1, 2.0, 10),
+    )
+});
+
 pub static HEARTBEAT_FAILURES: LazyLock<IntCounter> = LazyLock::new(|| {
     metrics::counter(
         "etcd_server_heartbeat_send_failures_total",
@@ -58,4 +67,5 @@ pub fn label(member: MemberId) -> String {
 pub fn register() {
     LazyLock::force(&ROUND_TRIP_SECONDS);
     LazyLock::force(&HEARTBEAT_FAILURES);
+    LazyLock::force(&SNAPSHOT_SAVE_SECONDS);
 }

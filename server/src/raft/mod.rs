@@ -5,6 +5,7 @@
 //! A node starts a [`Group`] and speaks to it alone.
 
 mod applier;
+mod contact;
 mod fatal;
 mod group;
 mod leadership;
@@ -38,7 +39,8 @@ pub use group::{Group, Options, StartError};
 pub use leadership::Leadership;
 pub use log_store::LogStore;
 pub use network::{
-    ForwardError, Identity, Incomplete, PeerHandler, membership_from_wire, membership_to_wire,
+    ForwardError, Identity, Incomplete, PeerHandler, ask_members, membership_from_wire,
+    membership_to_wire,
 };
 pub use operate::{ChangeError, MemberChange, PurgeError, Status, TransferError};
 pub use propose::{ProposeError, Proposed};

@@ -102,7 +102,7 @@ impl Group {
         let replication = metrics.replication.iter().flatten();
         Status {
             term: metrics.current_term,
-            leader: metrics.current_leader,
+            leader: self.leadership().borrow().leader,
             last_index: metrics.last_log_index,
             committed: metrics.local_committed,
             applied: metrics.last_applied,

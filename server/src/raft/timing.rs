@@ -25,6 +25,12 @@ impl Timing {
         self.lease()
     }
 
+    /// A leader that was silent for this long, or heard of no quorum, is none: every member that
+    /// could has called an election by then.
+    pub fn patience(&self) -> Duration {
+        2 * self.election_timeout
+    }
+
     /// openraft starts an election after its lease (the largest timeout) plus a random timeout
     /// without a sign of life; with 0.4 to 0.7 of E that is 1.1 E to 1.4 E, inside etcd's E to 2 E.
     pub fn config(&self) -> Result<Arc<Config>, ConfigError> {

@@ -74,7 +74,7 @@ fn points(engine: &Engine, component: &Component) -> Result<Vec<Point>, CompileE
         }
     }
     // Found by its exact name, so that what is called is what was seen here.
-    let exported = |point: &Point| component.get_export_index(None, &export_of(*point)).is_some();
+    let exported = |point: &Point| component.get_export_index(None, export_of(*point)).is_some();
     if let Some(point) = points.iter().find(|point| !exported(point)) {
         return Err(CompileError::WrongContract { name: point.name().to_owned() });
     }

@@ -180,6 +180,17 @@ impl Board {
         self.flush();
     }
 
+    /// What the ring holds from `from` on, and up to which revision that is all there is.
+    pub(super) fn recent(&self, from: i64, max: usize) -> Option<(Vec<Arc<Committed>>, i64)> {
+        if from <= self.ring.floor() {
+            return None;
+        }
+        let limit = ReadLimit { revisions: max, bytes: usize::MAX };
+        let (chunk, whole) = self.ring.read(from, limit);
+        let last = chunk.last().map_or(from - 1, |last| last.revision());
+        Some((chunk, if whole { self.applied.max(last) } else { last }))
+    }
+
     pub(super) fn open(&mut self) -> (usize, Arc<Mailbox>) {
         let mailbox = Arc::new(Mailbox::default());
         if let Some(why) = &self.ended {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::board::Board;
 use super::event::Committed;
@@ -71,6 +71,14 @@ pub(super) struct Shared {
     pub(super) history: Arc<dyn History>,
     pub(super) scans: Arc<Semaphore>,
     pub(super) options: Options,
+    published: watch::Sender<i64>,
+}
+
+impl Shared {
+    /// Nobody need be there to hear.
+    fn announce(&self, applied: i64) {
+        self.published.send_if_modified(|known| std::mem::replace(known, applied) != applied);
+    }
 }
 
 impl fmt::Debug for Shared {
@@ -87,6 +95,7 @@ impl Hub {
             history,
             scans: Arc::new(Semaphore::new(SCANS_AT_ONCE)),
             options,
+            published: watch::Sender::new(applied),
         }))
     }
 
@@ -102,6 +111,7 @@ impl Hub {
             board.publish(committed);
         }
         board.flush();
+        self.0.announce(board.applied);
     }
 
     /// The store is being compacted at `revision`. Comes before the first record is removed.
@@ -113,7 +123,31 @@ impl Hub {
     /// A snapshot took the place of the store, and the history already reads from it. Watchers go
     /// on from where they were through its history, or are cancelled as compacted.
     pub fn reset(&self, applied: i64, compacted: i64) {
-        self.0.board.lock().reset(applied, compacted);
+        let mut board = self.0.board.lock();
+        board.reset(applied, compacted);
+        self.0.announce(board.applied);
+    }
+
+    /// Follows the revision up to which events can be read, for a reader of the server's own.
+    pub fn follow(&self) -> watch::Receiver<i64> {
+        self.0.published.subscribe()
+    }
+
+    /// Revisions from `from` on that are still in memory, at most `max`, and the revision up to
+    /// which they are all there is; `None` when the history must be read for them.
+    pub fn recent(&self, from: i64, max: usize) -> Option<(Vec<Arc<Committed>>, i64)> {
+        self.0.board.lock().recent(from, max)
+    }
+
+    /// The history behind what is in memory. Reading it blocks.
+    pub fn history(&self) -> Arc<dyn History> {
+        Arc::clone(&self.0.history)
+    }
+
+    /// A turn at reading the history; see there how many there are.
+    pub async fn turn_to_scan(&self) -> OwnedSemaphorePermit {
+        let turn = Arc::clone(&self.0.scans).acquire_owned().await;
+        turn.expect("the semaphore is never closed")
     }
 
     /// A new stream without watchers.

@@ -47,8 +47,13 @@ async fn assert_filled(member: &Member) -> Result<()> {
 }
 
 /// Starts it, and it ends by itself, as refused, having said all this.
-fn assert_refused(member: &mut Member, said: &[&str]) -> Result<()> {
+pub fn assert_refused(member: &mut Member, said: &[&str]) -> Result<()> {
     member.launch()?;
+    assert_ends(member, 1, said)
+}
+
+/// It ends by itself with this code, having said all this.
+pub fn assert_ends(member: &mut Member, code: i32, said: &[&str]) -> Result<()> {
     let start = Instant::now();
     let status = loop {
         if let Some(status) = member.try_wait()? {
@@ -63,7 +68,7 @@ fn assert_refused(member: &mut Member, said: &[&str]) -> Result<()> {
         member.wait_output(text)?;
     }
     println!("{}", member.output().lines().last().unwrap_or_default());
-    assert_eq!(status.code(), Some(1), "{}", member.output());
+    assert_eq!(status.code(), Some(code), "{}", member.output());
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use etcd_client::{Client, LeaseTimeToLiveOptions, PutOptions};
@@ -205,4 +205,56 @@ async fn a_leader_that_was_stopped_for_longer_than_a_lease_ends_none() -> Result
     let pause = |cluster: &Cluster, leader: usize| cluster.members[leader].pause();
     let resume = |cluster: &Cluster, leader: usize| cluster.members[leader].resume();
     deposed_leader_ends_nothing(pause, resume).await
+}
+
+/// Seconds; long enough to tell what is left from the full time.
+const LONG: i64 = 60;
+/// Seconds that must pass before the leader changes.
+const USED: i64 = 8;
+
+async fn left_of(client: &mut Client, lease: i64) -> Result<i64> {
+    Ok(client.lease_time_to_live(lease, None).await?.ttl())
+}
+
+/// The next leader knows what is left of a lease from a checkpoint: the lease neither gets its
+/// full time again at every election, nor is one that was renewed since cut short by it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_of_a_lease_survives_the_leader() -> Result<()> {
+    let _turn = turn().await;
+    let mut cluster = Cluster::three(&["--lease-checkpoint-interval=2s"]).await?;
+    let leader = cluster.leader().await;
+    let other = (leader + 1) % 3;
+    let mut client = cluster.members[other].client().await?;
+    let idle = client.lease_grant(LONG, None).await?.id();
+    let renewed = client.lease_grant(LONG, None).await?.id();
+    eventually("some of both leases to be used up", || {
+        let mut client = client.clone();
+        async move {
+            for lease in [idle, renewed] {
+                let left = left_of(&mut client, lease).await?;
+                ensure!(left <= LONG - USED, "{left} s are left");
+            }
+            Ok(())
+        }
+    })
+    .await;
+    let before_renewal = Instant::now();
+    // The client has renewed it once when the stream stands.
+    let (mut keeper, mut answers) = client.lease_keep_alive(renewed).await?;
+    keeper.keep_alive().await?;
+    let answer = answers.message().await?.context("an answer")?;
+    assert_eq!(answer.ttl(), LONG);
+    cluster.members[leader].kill()?;
+    writes_resume(&cluster.members[other]).await?;
+
+    // What was used since the last checkpoint is lost, and an election is added to what is left;
+    // both together are far below what was used.
+    let left = left_of(&mut client, idle).await?;
+    assert!(0 < left && left <= LONG - USED / 2, "{left} s are left of {LONG}");
+    // Nobody shortened the renewed one: it has all its time but what has passed here.
+    let left = left_of(&mut client, renewed).await?;
+    let passed = i64::try_from(before_renewal.elapsed().as_secs())? + 1;
+    assert!(left >= LONG - passed, "{left} s are left, {passed} s after the renewal");
+    cluster.assert_equal().await;
+    Ok(())
 }

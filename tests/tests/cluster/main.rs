@@ -1,6 +1,7 @@
 //! The real program under faults: processes killed, stopped and cut off, disks damaged and full,
 //! while clients go on. One file per area; what clients do meanwhile is in `load`.
 
+mod bootstrap;
 mod chaos;
 mod damage;
 mod failover;

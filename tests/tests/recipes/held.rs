@@ -103,11 +103,8 @@ async fn permits_let_in_as_many_as_there_are() -> Result<()> {
         try_only,
         ..asking("pool", lease)
     };
-    let (one, two, three) = (
-        lease(&single.client).await?,
-        lease(&single.client).await?,
-        lease(&single.client).await?,
-    );
+    let (one, two, three) =
+        (lease(&single.client).await?, lease(&single.client).await?, lease(&single.client).await?);
     lock.acquire(pool(one, true)).await?;
     lock.acquire(pool(two, true)).await?;
     assert_eq!(refusal(lock.acquire(pool(three, true)).await).0, Code::Aborted);

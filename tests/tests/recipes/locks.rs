@@ -33,7 +33,10 @@ async fn without_a_lease_the_server_grants_one_of_a_minute() -> Result<()> {
     let id = i64::from_str_radix(key.strip_prefix('/').context("an empty name")?, 16)?;
     let left = single.client.lease_time_to_live(id, None).await?;
     assert_eq!(left.granted_ttl(), 60);
-    assert_eq!(locked.header.context("a header")?.revision, single.client.get(key, None).await?.kvs()[0].mod_revision());
+    assert_eq!(
+        locked.header.context("a header")?.revision,
+        single.client.get(key, None).await?.kvs()[0].mod_revision()
+    );
     Ok(())
 }
 
@@ -104,15 +107,13 @@ async fn whoever_loses_its_lease_in_line_hears_it_at_once() -> Result<()> {
     let (first, second) = (lease(&single.client).await?, lease(&single.client).await?);
     let holder = single.client.lock("door", Some(LockOptions::new().with_lease(first))).await?;
     let mut lock = single.lock.clone();
-    let waiting = tokio::spawn(async move {
-        lock.lock(LockRequest { name: "door".into(), lease: second }).await
-    });
+    let waiting =
+        tokio::spawn(
+            async move { lock.lock(LockRequest { name: "door".into(), lease: second }).await },
+        );
     stand(&single.client, "door", 2).await;
     single.client.lease_revoke(second).await?;
-    assert_eq!(
-        refusal(waiting.await?),
-        (Code::Unknown, "mutex: session is expired".into())
-    );
+    assert_eq!(refusal(waiting.await?), (Code::Unknown, "mutex: session is expired".into()));
     assert_eq!(line(&single.client, "door").await?[0].as_bytes(), holder.key());
     Ok(())
 }

@@ -8,8 +8,8 @@ use portunus_proto::etcdserverpb as pb;
 use portunus_proto::portunus::v1::queue_client::QueueClient;
 use portunus_proto::portunus::v1::{
     QueueAckRequest, QueueConfigureRequest, QueueConsumeRequest, QueueDelivery,
-    QueueDequeueRequest, QueueEnqueueRequest, QueueExplainRequest, QueueNewItem,
-    QueueStatsRequest, QueueStatsResponse,
+    QueueDequeueRequest, QueueEnqueueRequest, QueueExplainRequest, QueueNewItem, QueueStatsRequest,
+    QueueStatsResponse,
 };
 use portunus_tests::{Cluster, Member, Rpc, eventually};
 use tonic::transport::Channel;
@@ -124,12 +124,14 @@ async fn any_client_sets_the_condition_and_hears_of_its_mistake() -> Result<()> 
     assert!(error.to_string().contains(text), "{error}");
     single.client.put("jobs/condition", "all(size>=3, key gate = open)", None).await?;
     let mut consumer = queue.clone();
-    let waiting =
-        tokio::spawn(async move { consumer.dequeue(taking("jobs", true)).await });
+    let waiting = tokio::spawn(async move { consumer.dequeue(taking("jobs", true)).await });
     let explain = QueueExplainRequest { queue: "jobs".into() };
     let explained = queue.explain(explain).await?.into_inner();
     let waits = ["size>=3: 2 are ready", "key gate: it is not there"];
-    assert_eq!((explained.serves, &explained.waits_for[..]), (false, &waits.map(str::to_owned)[..]));
+    assert_eq!(
+        (explained.serves, &explained.waits_for[..]),
+        (false, &waits.map(str::to_owned)[..])
+    );
     enqueue(&mut queue, "jobs", &["c"]).await?;
     assert!(take(&mut queue, "jobs").await?.is_empty());
     single.client.put("gate", "open", None).await?;

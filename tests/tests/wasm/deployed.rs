@@ -3,23 +3,17 @@
 
 use anyhow::{Context, Result};
 use etcd_client::{Client, Compare, CompareOp, DeleteOptions, Txn, TxnOp};
-use portunus_proto::portunus::v1::plugin_client::PluginClient;
-use portunus_proto::portunus::v1::{DeployRequest, ListRequest, RemoveRequest};
-use portunus_tests::{Member, eventually};
+use portunus_proto::portunus::v1::{Binding, Point, RemoveRequest};
+use portunus_tests::{Member, Plugins, binding, eventually, plugin};
 use tonic::Code;
 
 use crate::fixture::{ALLOW_ALL, HOSTILE, VALUE_GUARD};
 
 async fn deploy(member: &Member, name: &str, file: &str, prefix: &str, config: &str) -> Result<()> {
-    let mut plugins = PluginClient::connect(member.client_url.clone()).await?;
-    let request = DeployRequest {
-        name: name.into(),
-        component: std::fs::read(file)?.into(),
-        prefix: prefix.to_owned().into(),
-        config: config.to_owned().into(),
-        fail_open: false,
-    };
-    plugins.deploy(request).await?;
+    let mut plugins = Plugins::connect(&member.client_url).await?;
+    let policy =
+        Binding { config: config.to_owned().into(), ..binding(Point::WritePolicy, prefix) };
+    plugins.deploy(vec![plugin(name, file, vec![policy])?]).await?;
     Ok(())
 }
 
@@ -73,12 +67,10 @@ async fn a_policy_holds_for_every_way_to_write_and_through_a_restart() -> Result
     member.start()?;
     let mut client = member.client().await?;
     assert_refused(client.put("/g/ok", "12345", None).await, "guard");
-    let mut plugins = PluginClient::connect(member.client_url.clone()).await?;
-    let bound = plugins.list(ListRequest {}).await?.into_inner().bindings;
-    assert_eq!(bound.iter().map(|b| b.name.as_str()).collect::<Vec<_>>(), ["guard"]);
-    plugins.remove(RemoveRequest { name: "guard".into() }).await?;
+    let mut plugins = Plugins::connect(&member.client_url).await?;
+    plugins.client.remove(RemoveRequest { name: "guard".into() }).await?;
     client.put("/g/ok", "12345", None).await?;
-    let missing = plugins.remove(RemoveRequest { name: "guard".into() }).await;
+    let missing = plugins.client.remove(RemoveRequest { name: "guard".into() }).await;
     assert_eq!(missing.expect_err("it is gone").code(), Code::NotFound);
     Ok(())
 }
@@ -108,7 +100,7 @@ async fn hostile_plugins_refuse_their_own_callers_and_nobody_else() -> Result<()
     for task in busy {
         task.await?;
     }
-    for case in ["recurse", "memory", "panic", "reads", "big-reason"] {
+    for case in ["recurse", "memory", "panic", "reads", "big-answer"] {
         assert_refused(client.put(format!("/h/{case}"), "x", None).await, "hostile");
         client.put("/h/fine", case, None).await.context("a good call after a bad one")?;
     }

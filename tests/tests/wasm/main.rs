@@ -3,8 +3,12 @@
 
 mod bindings;
 mod deployed;
+mod diary;
+mod encoded;
 mod fixture;
 mod hostile;
+mod points;
 mod policy;
 mod refused;
 mod room;
+mod rubbish;

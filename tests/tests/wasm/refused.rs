@@ -1,53 +1,13 @@
 //! What is not a plugin of this contract is refused when it is deployed, by the name of what is
 //! wrong.
 
-use std::path::Path;
-
 use portunus::wasm::{CallError, CompileError, Limits, Verdict};
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::{ManglingAndAbi, Resolve};
 
-use crate::fixture::{ALLOW_ALL, Keys, bind, engine, put};
-
-/// The contract's text, all files in one.
-fn contract() -> String {
-    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sdk/wit");
-    ["types", "host", "write-policy"]
-        .map(|file| std::fs::read_to_string(wit.join(file).with_extension("wit")).expect("wit"))
-        .concat()
-}
-
-/// A component for `world` of the package `wit`, with `module` or else code that only traps.
-fn component(wit: &str, world: &str, module: Option<&str>) -> Vec<u8> {
-    let mut resolve = Resolve::default();
-    let package = resolve.push_str("contract.wit", wit).expect("the text parses");
-    let world = resolve.select_world(&[package], Some(world)).expect("the world exists");
-    let mut module = match module {
-        Some(text) => wat::parse_str(text).expect("the module parses"),
-        None => wit_component::dummy_module(&resolve, world, ManglingAndAbi::Standard32),
-    };
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
-        .expect("the world is embedded");
-    let mut encoder = ComponentEncoder::default();
-    encoder.module(&module).and_then(|encoder| encoder.encode()).expect("a component")
-}
+use crate::encoded::{Guest, answer, component, contract, module};
+use crate::fixture::{ALLOW_ALL, Keys, PROBE, bind, engine, put};
 
 fn refusal(component: &[u8]) -> CompileError {
     engine().compile(component).expect_err("refused")
-}
-
-/// A write policy in text form whose check runs `check`, and which begins with `declarations`.
-fn policy(declarations: &str, check: &str) -> Vec<u8> {
-    let module = format!(
-        r#"(module
-            {declarations}
-            (memory (export "memory") 1)
-            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
-            (func (export "portunus:plugin/write-policy@0.1.0#check")
-                (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
-                {check}))"#
-    );
-    component(&contract(), "write-policy-plugin", Some(&module))
 }
 
 #[test]
@@ -56,6 +16,8 @@ fn what_is_no_component_is_refused_by_its_form() {
     assert_eq!(refusal(b"\x7fELF and then some"), CompileError::NotWasm);
     let core = wat::parse_str("(module)").expect("the module parses");
     assert_eq!(refusal(&core), CompileError::CoreModule);
+    let text = CompileError::CoreModule.to_string();
+    assert!(text.contains("`portunus plugin build`"), "{text}");
     let mut torn = std::fs::read(ALLOW_ALL).expect("the build made the plugin");
     torn.truncate(torn.len() / 2);
     assert!(matches!(refusal(&torn), CompileError::Malformed(_)));
@@ -65,24 +27,30 @@ fn what_is_no_component_is_refused_by_its_form() {
 }
 
 #[test]
-fn a_damaged_component_is_never_accepted_as_another() {
-    let good = std::fs::read(ALLOW_ALL).expect("the build made the plugin");
+fn a_damaged_file_is_never_accepted_as_another() {
+    let component = std::fs::read(ALLOW_ALL).expect("the build made the plugin");
+    assert!(refused_when_damaged(&component) > 0, "damage to code and types shows");
+    let module = module(&contract(), "write-policy-plugin", None);
+    assert!(refused_when_damaged(&module) > 0, "damage to code and types shows");
+}
+
+/// How many damaged copies of `good` are refused; the others must run or trap like any plugin.
+fn refused_when_damaged(good: &[u8]) -> usize {
     let engine = engine();
     let mut refused = 0;
     for at in (8..good.len()).step_by(good.len() / 40) {
-        let mut bad = good.clone();
+        let mut bad = good.to_vec();
         bad[at] ^= 0x55;
-        // Some bytes are names and data: what remains must run or trap like any plugin.
         match engine.compile(&bad) {
             Err(_) => refused += 1,
             Ok(plugin) => {
-                let policy = bind(&engine, &plugin, "", Limits::MAX);
+                let policy = bind(&engine, &plugin, "");
                 // Either is sound; the process being here to tell is the point.
                 let _ = put(&policy, &mut Keys::default(), "app/a", b"v");
             }
         }
     }
-    assert!(refused > 0, "damage to code and types shows");
+    refused
 }
 
 #[test]
@@ -136,50 +104,69 @@ fn an_extension_point_of_another_shape_is_refused() {
 
 #[test]
 fn a_plugin_that_cannot_start_is_refused() {
-    let endless = "(func $start (loop (br 0))) (start $start)";
-    let limit = Limits::MAX.call_time;
-    let check = "unreachable";
-    assert_eq!(
-        refusal(&policy(endless, check)),
-        CompileError::Start(CallError::TimedOut { limit })
-    );
-    let traps = "(func $start unreachable) (start $start)";
-    let refused = refusal(&policy(traps, check));
+    let start = |declarations| Guest { declarations, ..Guest::default() }.policy("unreachable");
+    let limit = Limits::DEFAULT.call_time;
+    let refused = refusal(&start("(func $start (loop (br 0))) (start $start)"));
+    assert_eq!(refused, CompileError::Start(CallError::TimedOut { limit }));
+    let refused = refusal(&start("(func $start unreachable) (start $start)"));
     assert!(matches!(&refused, CompileError::Start(CallError::Trapped { .. })), "{refused}");
 }
 
 #[test]
-fn a_growing_table_ends_at_the_limit() {
+fn a_core_module_that_names_its_contract_becomes_a_component() {
     let engine = engine();
-    let component = policy(
-        "(table 1 funcref)",
-        "(loop (drop (table.grow (ref.null func) (i32.const 1000))) (br 0)) unreachable",
+    let allow = format!(
+        r#"(module (memory (export "memory") 1)
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+            (func (export "portunus:plugin/write-policy@0.1.0#check")
+                (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) {}))"#,
+        answer(0, 4, 0, 0)
     );
-    let plugin = engine.compile(&component).expect("the table starts small");
-    let policy = bind(&engine, &plugin, "", Limits::MAX);
-    let answer = put(&policy, &mut Keys::default(), "app/a", b"v");
-    assert_eq!(answer.map_err(|error| error.kind()), Err("table_too_large"));
+    let module = module(&contract(), "write-policy-plugin", Some(&allow));
+    let plugin = engine.compile(&module).expect("it names its contract");
+    let answer = put(&bind(&engine, &plugin, ""), &mut Keys::default(), "app/a", b"v");
+    assert_eq!(answer, Ok(Verdict::Allow));
+    // What is stored is the component, under the component's digest.
+    let component = engine.component_of(&module).expect("the same");
+    let stored = engine.compile(&component).expect("a component");
+    assert_eq!(stored.digest(), plugin.digest());
+    let own = std::fs::read(PROBE).expect("the build made the plugin");
+    assert_eq!(engine.component_of(&own).expect("a component"), own);
 }
 
 #[test]
-fn a_verdict_that_lies_about_its_memory_traps() {
+fn a_core_module_that_no_component_can_be_made_of_says_why() {
+    let text = r#"(module (import "wasi_snapshot_preview1" "proc_exit" (func (param i32)))
+        (memory (export "memory") 1))"#;
+    let wasi = module(&contract(), "host", Some(text));
+    let refused = refusal(&wasi);
+    let CompileError::NotEncodable(why) = &refused else { panic!("{refused}") };
+    assert!(why.contains("wasi_snapshot_preview1"), "{why}");
+    let incomplete = module(&contract(), "write-policy-plugin", Some("(module)"));
+    assert!(matches!(refusal(&incomplete), CompileError::NotEncodable(_)));
+    let mut torn = incomplete;
+    torn.truncate(torn.len() - 3);
+    assert!(matches!(refusal(&torn), CompileError::Malformed(_)));
+}
+
+#[test]
+fn what_no_instance_has_room_for_is_refused_at_deploy() {
     let engine = engine();
-    // A refusal (1) whose text lies outside of memory; then one that is not UTF-8; then no case.
-    for (tag, start, length) in [(1, 0x7fff_0000, 16), (1, 512, 4), (9, 0, 0)] {
-        let check = format!(
-            "(i32.store8 (i32.const 0) (i32.const {tag}))
-             (i32.store (i32.const 4) (i32.const {start}))
-             (i32.store (i32.const 8) (i32.const {length}))
-             (i32.store (i32.const 512) (i32.const -1))
-             (i32.const 0)"
-        );
-        let plugin = engine.compile(&policy("", &check)).expect("well formed");
-        let policy = bind(&engine, &plugin, "", Limits::MAX);
-        let answer = put(&policy, &mut Keys::default(), "app/a", b"v");
-        assert_eq!(answer.map_err(|error| error.kind()), Err("trapped"), "{tag} {start}");
-    }
-    let check = "(i32.store8 (i32.const 0) (i32.const 0)) (i32.const 0)";
-    let plugin = engine.compile(&policy("", check)).expect("well formed");
-    let policy = bind(&engine, &plugin, "", Limits::MAX);
-    assert_eq!(put(&policy, &mut Keys::default(), "app/a", b"v"), Ok(Verdict::Allow));
+    let declared = |declarations| {
+        let component = Guest { declarations, ..Guest::default() }.policy("unreachable");
+        engine.compile(&component).expect_err("refused").to_string()
+    };
+    let table = declared("(table 20000 funcref)");
+    assert!(table.contains("table") && table.contains("20000"), "{table}");
+    let many = declared(
+        "(table 1 funcref) (table 1 funcref) (table 1 funcref) (table 1 funcref)
+        (table 1 funcref) (table 1 funcref)",
+    );
+    assert!(many.contains("table"), "{many}");
+    let text = r#"(module (memory (export "memory") 300)
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable)
+        (func (export "portunus:plugin/write-policy@0.1.0#check")
+            (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) unreachable))"#;
+    let memory = refusal(&module(&contract(), "write-policy-plugin", Some(text))).to_string();
+    assert!(memory.contains("memory"), "{memory}");
 }

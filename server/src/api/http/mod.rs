@@ -4,6 +4,7 @@
 mod cors;
 mod exposition;
 mod front;
+mod gateway;
 mod health;
 mod process;
 mod reply;
@@ -11,4 +12,5 @@ mod surface;
 
 pub use cors::Cors;
 pub use front::FrontLayer;
+pub use gateway::Gateway;
 pub use surface::Surface;

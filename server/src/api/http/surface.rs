@@ -6,21 +6,27 @@ use http::{Method, Request, Response, StatusCode};
 use tonic::body::Body;
 
 use super::cors::Cors;
+use super::gateway::{self, Gateway};
 use super::health::{self, Probe};
 use super::{exposition, reply};
 use crate::api::version;
 use crate::node::Node;
 
+/// Where the gateway describes itself.
+const OPENAPI: &str = "/openapi.json";
+
 /// The HTTP side of a port.
 pub struct Surface {
     node: Node,
     cors: Cors,
+    /// None on a port for metrics alone.
+    gateway: Option<Gateway>,
 }
 
 impl Surface {
-    pub fn new(node: Node, cors: Cors) -> Self {
+    pub fn new(node: Node, cors: Cors, gateway: Option<Gateway>) -> Self {
         health::register();
-        Self { node, cors }
+        Self { node, cors, gateway }
     }
 
     /// Answers a request. Every answer says which pages may see it.
@@ -35,6 +41,13 @@ impl Surface {
     }
 
     async fn route(&self, request: Request<Body>) -> Response<Body> {
+        let request = match &self.gateway {
+            None => request,
+            Some(gateway) => match gateway.answer(request).await {
+                Ok(answer) => return answer,
+                Err(request) => request,
+            },
+        };
         let (parts, _body) = request.into_parts();
         let path = parts.uri.path();
         if parts.method != Method::GET {
@@ -45,6 +58,9 @@ impl Surface {
             "/metrics" => exposition::scrape(&self.node).await,
             "/health" => health::health(&self.node, &query).await,
             "/version" => reply::json(StatusCode::OK, versions()),
+            OPENAPI if self.gateway.is_some() => {
+                reply::json(StatusCode::OK, gateway::document().to_string())
+            }
             _ => match probe(path) {
                 Some((probe, rest)) => health::probe(&self.node, probe, rest, &query).await,
                 None => reply::not_found(),
@@ -54,7 +70,7 @@ impl Surface {
 }
 
 fn is_known(path: &str) -> bool {
-    matches!(path, "/metrics" | "/health" | "/version") || probe(path).is_some()
+    matches!(path, "/metrics" | "/health" | "/version" | OPENAPI) || probe(path).is_some()
 }
 
 /// The probe of a path and the name of the sub-check behind it.

@@ -3,9 +3,11 @@
 
 mod fill;
 mod get;
+mod increment;
 mod lease_keepalive;
 mod put;
 mod range;
+mod recipe;
 mod txn;
 mod watch;
 
@@ -17,9 +19,11 @@ use tonic::transport::Channel;
 use crate::bench::client::{Payload, Random};
 
 pub use get::Get;
+pub use increment::Increment;
 pub use lease_keepalive::LeaseKeepalive;
 pub use put::Put;
 pub use range::Range;
+pub use recipe::Recipe;
 pub use txn::Txn;
 pub use watch::Watchers;
 

@@ -207,6 +207,19 @@ fn sort(request: &pb::RangeRequest, items: &mut [&Item]) {
     }
 }
 
+/// Sorts what was found and leaves out what is not wanted of it.
+pub(super) fn arrange(
+    request: &pb::RangeRequest,
+    found: Vec<Bytes>,
+) -> Result<Vec<Bytes>, Refusal> {
+    let items = found.iter().map(|encoded| Item::from_encoded(encoded, 0));
+    let items = items.collect::<Result<Vec<_>, _>>();
+    let items = items.map_err(|error| Refusal::Unreadable(error.to_string()))?;
+    let found = items.iter().collect();
+    let whole = pb::RangeRequest { limit: 0, ..request.clone() };
+    Ok(assemble(&whole, found, 0).kvs)
+}
+
 /// The item without its value.
 fn encoded_key(item: &Item) -> Bytes {
     let at = item.modified();

@@ -4,7 +4,7 @@
 use pb::range_request::{SortOrder, SortTarget};
 use portunus_proto::etcdserverpb as pb;
 
-use super::range::{answer, check_range, check_revision};
+use super::range::{answer, arrange, check_range, check_revision};
 use crate::decide::{Past, Refusal};
 use crate::machine::State;
 
@@ -15,6 +15,8 @@ const FIRST_KEYS: i64 = 10;
 pub struct RangeStream {
     /// The rest of the range, at the revision it began at.
     rest: pb::RangeRequest,
+    /// As it came, when each chunk is to be sorted by something other than the key.
+    target: Option<pb::RangeRequest>,
     /// Keys still wanted; none when there is no limit.
     wanted: Option<i64>,
     target_bytes: usize,
@@ -37,7 +39,8 @@ impl RangeStream {
         check_range(request)?;
         let by_key = request.sort_target() == SortTarget::Key;
         let default_order = match request.sort_order() {
-            SortOrder::None => by_key,
+            // As etcd: each chunk is then sorted by itself, whatever the target.
+            SortOrder::None => true,
             SortOrder::Ascend => by_key,
             SortOrder::Descend => false,
         };
@@ -48,13 +51,18 @@ impl RangeStream {
             return Err(Refusal::StreamFiltered);
         }
         let mut rest = request.clone();
+        let target = (!by_key).then(|| request.clone());
+        if target.is_some() {
+            // The target may be the value, and chunks follow one another by key.
+            (rest.sort_target, rest.keys_only) = (SortTarget::Key.into(), false);
+        }
         if rest.revision > 0 {
             check_revision(state, &rest)?;
         } else {
             rest.revision = state.revision;
         }
         let wanted = (request.limit > 0).then_some(request.limit);
-        Ok(Self { rest, wanted, target_bytes, keys: FIRST_KEYS, count: None, done: false })
+        Ok(Self { rest, target, wanted, target_bytes, keys: FIRST_KEYS, count: None, done: false })
     }
 
     /// The next chunk; `None` after the last. `state` may be newer than at the beginning.
@@ -79,6 +87,9 @@ impl RangeStream {
         } else {
             (chunk.header, chunk.more, chunk.count) = (None, false, 0);
             self.go_on_behind(&chunk)?;
+        }
+        if let Some(target) = &self.target {
+            chunk.kvs = arrange(target, chunk.kvs)?;
         }
         Ok(Some(chunk))
     }

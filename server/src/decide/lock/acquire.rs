@@ -7,8 +7,8 @@ use portunus_proto::portunus::v1::{
 
 use super::line::{Turn, delay_key, holds, key, turn};
 use super::{line, record};
-use crate::decide::{Refusal, LockRefusal};
 use crate::decide::writer::Writer;
+use crate::decide::{LockRefusal, Refusal};
 use crate::types::{Item, KeyRange, LeaseId};
 
 /// Names in one call: each costs a look at its line with every decision.

@@ -48,10 +48,7 @@ pub fn release(writer: &mut Writer<'_>, release: &LockReleaseRequest) -> LockSai
 }
 
 /// Writes the wish into the records of all holders, who follow their keys.
-pub fn request_revocation(
-    writer: &mut Writer<'_>,
-    request: &LockRevocationRequest,
-) -> LockSaid {
+pub fn request_revocation(writer: &mut Writer<'_>, request: &LockRevocationRequest) -> LockSaid {
     if let Some(reads) = writer.reads() {
         reads.note_range(&super::line::line(&request.name));
     }

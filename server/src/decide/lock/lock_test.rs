@@ -90,10 +90,8 @@ fn a_release_wakes_the_next_alone() {
 #[test]
 fn those_who_share_hold_together_and_pass_nobody() {
     let mut world = world(5);
-    let shared = |lease| LockAcquireRequest {
-        mode: LockMode::Shared.into(),
-        ..asking(lease, &["door"])
-    };
+    let shared =
+        |lease| LockAcquireRequest { mode: LockMode::Shared.into(), ..asking(lease, &["door"]) };
     assert!(enlist(&mut world, shared(1)).unwrap().granted);
     assert!(enlist(&mut world, shared(2)).unwrap().granted);
     let writer = enlist(&mut world, asking(3, &["door"])).unwrap();
@@ -175,8 +173,7 @@ fn a_lease_may_hold_again_and_releases_as_often() {
 #[test]
 fn after_a_crash_the_lock_rests_for_its_delay_and_after_a_release_it_does_not() {
     let mut world = world(3);
-    let delayed =
-        |lease| LockAcquireRequest { lock_delay_ms: 5000, ..asking(lease, &["door"]) };
+    let delayed = |lease| LockAcquireRequest { lock_delay_ms: 5000, ..asking(lease, &["door"]) };
     enlist(&mut world, delayed(1)).unwrap();
     let next = enlist(&mut world, delayed(2)).unwrap();
     let next = wait(&mut world, next.places);

@@ -22,9 +22,9 @@ mod record;
 mod refusal;
 
 pub use describe::describe;
+pub(super) use expiry::{delay_after, held_by};
 pub use record::decode as record;
 pub use refusal::LockRefusal;
-pub(super) use expiry::{delay_after, held_by};
 
 use portunus_proto::portunus::v1::{LockAsk, LockSaid, lock_ask::Ask};
 

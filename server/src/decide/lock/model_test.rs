@@ -193,8 +193,7 @@ impl World {
             self.stepper.tell(ask(Ask::Leave(leave))).unwrap();
         } else {
             let names = wish.names.iter().map(|name| NAMES[*name].into()).collect();
-            let release =
-                LockReleaseRequest { names, lease: self.leases[caller], entirely: false };
+            let release = LockReleaseRequest { names, lease: self.leases[caller], entirely: false };
             self.stepper.tell(ask(Ask::Release(release))).unwrap();
         }
     }

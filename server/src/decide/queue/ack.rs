@@ -12,16 +12,12 @@ use prost::Message;
 use super::keys::Queue;
 use super::{config, tidy};
 use crate::decide::writer::Writer;
-use crate::decide::{Cx, Refusal, lease, txn, QueueRefusal};
+use crate::decide::{Cx, QueueRefusal, Refusal, lease, txn};
 use crate::effect::Effect;
 use crate::types::{KeyRange, LeaseId};
 
 /// Refuses claims that are over: their items are with others, or on their way.
-fn check(
-    writer: &mut Writer<'_>,
-    queue: Queue<'_>,
-    claims: &[QueueClaim],
-) -> Result<(), Refusal> {
+fn check(writer: &mut Writer<'_>, queue: Queue<'_>, claims: &[QueueClaim]) -> Result<(), Refusal> {
     for (n, claim) in claims.iter().enumerate() {
         let found = writer.get(&queue.claim_key(claim.id));
         let is_held = found.is_some_and(|item| item.create_revision() == claim.token);

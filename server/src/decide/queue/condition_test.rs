@@ -95,7 +95,9 @@ fn cron_expressions_hold_in_their_minutes() {
     assert!(quarter.holds(at(3, 8, 45)) && !quarter.holds(at(3, 8, 46)));
     assert_eq!(quarter.next(at(3, 9, 45)), at(4, 8, 0));
     let either = when("0 0 12 * 5");
-    assert!(either.holds(at(12, 0, 0)) && either.holds(at(20, 0, 0)) && !either.holds(at(14, 0, 0)));
+    assert!(
+        either.holds(at(12, 0, 0)) && either.holds(at(20, 0, 0)) && !either.holds(at(14, 0, 0))
+    );
     assert!(when("0 0 * * 7").holds(at(22, 0, 0)), "7 is Sunday");
     let never = when("0 0 31 2 *");
     assert!(!never.holds(at(1, 0, 0)));

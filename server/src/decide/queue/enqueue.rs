@@ -8,8 +8,8 @@ use prost::Message;
 use super::evaluate::{count, number};
 use super::keys::{PRIORITY_MAX, Queue};
 use super::{config, config::Config};
-use crate::decide::{Refusal, QueueRefusal};
 use crate::decide::writer::Writer;
+use crate::decide::{QueueRefusal, Refusal};
 use crate::types::{KeyRange, LeaseId};
 
 /// Items of one call: bounds the decision and its entry.
@@ -29,7 +29,10 @@ pub fn enqueue(
         return Err(Refusal::Queue(QueueRefusal::BatchTooLarge { items, max }));
     }
     if let Some(item) = request.items.iter().find(|item| item.priority > PRIORITY_MAX) {
-        return Err(Refusal::Queue(QueueRefusal::Priority { priority: item.priority, max: PRIORITY_MAX }));
+        return Err(Refusal::Queue(QueueRefusal::Priority {
+            priority: item.priority,
+            max: PRIORITY_MAX,
+        }));
     }
     let config = config::read(writer, queue);
     check_room(writer, queue, &config, request)?;

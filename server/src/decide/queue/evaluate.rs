@@ -6,8 +6,8 @@ use prost::Message;
 
 use super::condition::{self, Condition};
 use super::keys::Queue;
-use crate::decide::{Refusal, QueueRefusal};
 use crate::decide::writer::Writer;
+use crate::decide::{QueueRefusal, Refusal};
 use crate::types::KeyRange;
 
 /// The outcome, and why it is no.
@@ -43,11 +43,13 @@ pub fn number(writer: &mut Writer<'_>, key: &Bytes) -> Option<u64> {
 pub fn condition_of(writer: &mut Writer<'_>, queue: Queue<'_>) -> Result<Condition, Refusal> {
     let key = queue.condition();
     let Some(item) = writer.get(&key) else { return Ok(Condition::All(Vec::new())) };
-    condition::parse(item.value()).map_err(|mistake| Refusal::Queue(QueueRefusal::Text {
-        key: String::from_utf8_lossy(&key).into_owned(),
-        at: mistake.at,
-        what: mistake.what,
-    }))
+    condition::parse(item.value()).map_err(|mistake| {
+        Refusal::Queue(QueueRefusal::Text {
+            key: String::from_utf8_lossy(&key).into_owned(),
+            at: mistake.at,
+            what: mistake.what,
+        })
+    })
 }
 
 /// What may leave the tidied queue now. Of a condition on size as many as were ready when it was

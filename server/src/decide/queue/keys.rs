@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::decide::{Refusal, QueueRefusal};
+use crate::decide::{QueueRefusal, Refusal};
 use crate::types::KeyRange;
 
 /// Priorities are below or at this.

@@ -54,7 +54,9 @@ fn op() -> impl Strategy<Value = Op> {
 enum Place {
     Ready,
     Delayed(u64),
-    Taken { consumer: usize },
+    Taken {
+        consumer: usize,
+    },
     /// Its claim ended and nobody has looked since.
     Lost,
     Dead,

@@ -56,7 +56,9 @@ impl<'a> Parser<'a> {
         self.spaces();
         match self.rest() {
             "" => Ok(()),
-            _ => Err(Mistake::new(self.at, "more follows; join conditions with all(..) or any(..)")),
+            _ => {
+                Err(Mistake::new(self.at, "more follows; join conditions with all(..) or any(..)"))
+            }
         }
     }
 
@@ -74,7 +76,12 @@ impl<'a> Parser<'a> {
                     self.at += 1;
                     return Ok(parts);
                 }
-                _ => return Err(Mistake::new(self.at, "a comma or a closing parenthesis is missing")),
+                _ => {
+                    return Err(Mistake::new(
+                        self.at,
+                        "a comma or a closing parenthesis is missing",
+                    ));
+                }
             }
         }
     }
@@ -87,7 +94,9 @@ impl<'a> Parser<'a> {
         self.at = self.text.len() - rest.len();
         let word = self.word("a number")?;
         let number = word.text.parse().ok().filter(|number| *number > 0);
-        number.map(Condition::Size).ok_or_else(|| Mistake::new(word.at, "size>= takes a number above 0"))
+        number
+            .map(Condition::Size)
+            .ok_or_else(|| Mistake::new(word.at, "size>= takes a number above 0"))
     }
 
     fn after(&mut self) -> Parsed<Condition> {
@@ -101,7 +110,9 @@ impl<'a> Parser<'a> {
     fn key(&mut self) -> Parsed<Condition> {
         let word = self.word("the name of a key")?;
         // `key K=V` without spaces is one word.
-        if !word.quoted && let Some((key, value)) = word.text.split_once('=') {
+        if !word.quoted
+            && let Some((key, value)) = word.text.split_once('=')
+        {
             let value = match value {
                 "" => self.word("a value")?.text,
                 value => value.to_owned(),
@@ -134,10 +145,9 @@ impl<'a> Parser<'a> {
         while let Some(word) = self.maybe_cron_word()? {
             words.push((word.at, word.text));
         }
-        When::parse(&words).map(Condition::Time).map_err(|mistake| Mistake {
-            at: mistake.at.max(at),
-            ..mistake
-        })
+        When::parse(&words)
+            .map(Condition::Time)
+            .map_err(|mistake| Mistake { at: mistake.at.max(at), ..mistake })
     }
 
     fn plugin(&mut self) -> Parsed<Condition> {

@@ -156,7 +156,8 @@ fn an_ack_and_the_consumers_writes_are_one() {
         target_union: Some(pb::compare::TargetUnion::Version(5)),
         ..Default::default()
     };
-    let unmet = pb::TxnRequest { compare: vec![compare], success: success.clone(), failure: vec![] };
+    let unmet =
+        pb::TxnRequest { compare: vec![compare], success: success.clone(), failure: vec![] };
     assert!(!ack(&mut world, claim, Some(unmet)).unwrap().acked);
     assert!(world.head.get(b"result").is_none());
     let txn = pb::TxnRequest { success, ..Default::default() };
@@ -249,7 +250,8 @@ fn a_malformed_text_is_refused_at_the_put_with_its_place() {
     };
     let error = world.put("q/condition", "size>=x").unwrap_err();
     assert_eq!(error, text(6, "size>= takes a number above 0"));
-    let put = pb::PutRequest { key: "q/condition".into(), value: "key".into(), ..Default::default() };
+    let put =
+        pb::PutRequest { key: "q/condition".into(), value: "key".into(), ..Default::default() };
     let put = pb::request_op::Request::RequestPut(put);
     let success = vec![pb::RequestOp { request: Some(put) }];
     let txn = pb::TxnRequest { success, ..Default::default() };
@@ -266,7 +268,10 @@ fn a_barrier_opens_for_as_many_as_are_there() {
     enqueue(&mut world, vec![new("a"), new("b")]).unwrap();
     assert!(take(&mut world, 1, 9).is_empty());
     let explained = explain(&world.head, b"q", world.now_ms).unwrap();
-    assert_eq!((explained.serves, &explained.waits_for[..]), (false, &["size>=3: 2 are ready".to_owned()][..]));
+    assert_eq!(
+        (explained.serves, &explained.waits_for[..]),
+        (false, &["size>=3: 2 are ready".to_owned()][..])
+    );
     enqueue(&mut world, vec![new("c")]).unwrap();
     let first = take(&mut world, 1, 1);
     enqueue(&mut world, vec![new("d")]).unwrap();

@@ -60,11 +60,13 @@ pub fn explain(state: &State, name: &[u8], now_ms: u64) -> Result<QueueExplainRe
     let is_empty = writer.head.items().count(&queue.ready()) == 0;
     let mut waits_for = allowed.verdict.waits_for;
     if is_empty {
-        waits_for.push(match (number(&mut writer, &queue.seq()), tidy::next_due(writer.head, queue)) {
-            (None, _) => "there is no such queue yet".to_owned(),
-            (_, Some(due)) => format!("a delayed item, due at unix {}", due / 1000),
-            (_, None) => "an item".to_owned(),
-        });
+        waits_for.push(
+            match (number(&mut writer, &queue.seq()), tidy::next_due(writer.head, queue)) {
+                (None, _) => "there is no such queue yet".to_owned(),
+                (_, Some(due)) => format!("a delayed item, due at unix {}", due / 1000),
+                (_, None) => "an item".to_owned(),
+            },
+        );
     }
     let serves = allowed.items != Some(0) && !is_empty;
     Ok(QueueExplainResponse { header: None, serves, waits_for })

@@ -19,7 +19,8 @@ pub fn remove(writer: &mut Writer<'_>, request: &QueueRemoveRequest) -> Result<u
     }
     let (taken, dead) = (queue.taken_key(id), queue.dead_key(id));
     let found = [taken, dead].into_iter().find(|key| writer.get(key).is_some());
-    let found = found.or_else(|| ready(writer.head, queue, id)).or_else(|| delayed(writer.head, queue, id));
+    let found =
+        found.or_else(|| ready(writer.head, queue, id)).or_else(|| delayed(writer.head, queue, id));
     let Some(key) = found else { return Ok(0) };
     writer.delete(&KeyRange::single(queue.claim_key(id)));
     writer.delete(&KeyRange::single(key));

@@ -6,8 +6,8 @@ use portunus_proto::portunus::v1::QueueConfigureRequest;
 use super::condition;
 use super::config::{self, Mistake};
 use super::keys::Queue;
-use crate::decide::{Refusal, QueueRefusal};
 use crate::decide::writer::Writer;
+use crate::decide::{QueueRefusal, Refusal};
 use crate::types::{KeyRange, LeaseId};
 
 fn refused(key: &Bytes, mistake: Mistake) -> Refusal {
@@ -34,10 +34,7 @@ pub fn check_put(writer: &mut Writer<'_>, key: &Bytes, value: &[u8]) -> Result<(
     }
 }
 
-pub fn configure(
-    writer: &mut Writer<'_>,
-    request: &QueueConfigureRequest,
-) -> Result<(), Refusal> {
+pub fn configure(writer: &mut Writer<'_>, request: &QueueConfigureRequest) -> Result<(), Refusal> {
     let queue = Queue::named(&request.queue)?;
     let texts = [(queue.config(), &request.config), (queue.condition(), &request.condition)];
     for (key, text) in &texts {

@@ -75,7 +75,10 @@ fn first_without_claim(state: &State, queue: Queue<'_>) -> Option<Bytes> {
         let middle = low + (high - low) / 2;
         if agree(middle) { low = middle + 1 } else { high = middle }
     }
-    items.nth(first_taken + low).filter(|_| low < taken).map(|item| Bytes::copy_from_slice(item.key()))
+    items
+        .nth(first_taken + low)
+        .filter(|_| low < taken)
+        .map(|item| Bytes::copy_from_slice(item.key()))
 }
 
 fn bring_back(writer: &mut Writer<'_>, queue: Queue<'_>, key: &Bytes, config: &Config) {

@@ -125,13 +125,15 @@ impl History {
         self.0.read().floor
     }
 
-    /// The revision of `key` that the change at `at` took the place of; `None` when it took the
-    /// place of nothing or that is forgotten.
-    pub fn superseded_at(&self, key: &[u8], at: Revision) -> Option<Revision> {
+    /// The revision of `key` that the changes at the main revision `main` took the place of;
+    /// `None` when they took the place of nothing or that is forgotten.
+    pub fn superseded_in(&self, key: &[u8], main: i64) -> Option<Revision> {
         let inner = self.0.read();
         let facts = inner.by_key.get(key)?;
-        let found = facts.binary_search_by_key(&at, |fact| fact.superseded).ok()?;
-        Some(facts[found].modified)
+        let first = facts.partition_point(|fact| fact.superseded.main < main);
+        let fact = facts.get(first).filter(|fact| fact.superseded.main == main)?;
+        // What the transaction itself put before was not there before it.
+        Some(fact.modified).filter(|modified| modified.main < main)
     }
 
     /// The last change of `key` up to `revision` that a fact tells of: a put that is superseded by

@@ -87,11 +87,11 @@ fn compaction_forgets_in_portions_what_nobody_can_ask_for() {
     store.put("b"); // 4, superseded at 5
     store.put("b"); // 5
     let at = |main| Revision::new(main, 0);
-    assert_eq!(store.history.superseded_at(b"a", at(3)), Some(at(2)));
+    assert_eq!(store.history.superseded_in(b"a", 3), Some(at(2)));
     assert_eq!(store.history.prune(4, 1), [at(1)]);
     assert_eq!(store.history.prune(4, 10), [at(2), at(3)]);
     assert_eq!(store.history.prune(4, 10), []);
-    assert_eq!(store.history.superseded_at(b"a", at(3)), None);
+    assert_eq!(store.history.superseded_in(b"a", 3), None);
     assert_eq!(store.read(&store.live, 5, 4), Ok(vec![4]));
     assert_eq!(store.read(&store.live, 5, 3), Err(ReadError::Compacted(3)));
     // A delete at the compacted revision itself is still an event for a watch from there.
@@ -99,6 +99,38 @@ fn compaction_forgets_in_portions_what_nobody_can_ask_for() {
     assert_eq!(store.history.prune(6, 10), [at(4)]);
     assert_eq!(store.history.prune(7, 10), [at(5), at(6)]);
     assert!(store.history.is_empty());
+}
+
+#[test]
+fn what_a_transaction_replaced_is_found_wherever_in_it_that_happened() {
+    let mut store = Store::default();
+    store.put("a");
+    store.put("b");
+    let replace = |store: &mut Store, key: &[u8], sub| {
+        let at = Revision::new(3, sub);
+        let item = Item::new(key, b"", 1, at, 2, LeaseId::NONE);
+        let prev = store.live.insert(item.clone());
+        store.history.extend(&[Change { at, what: What::Put(item), prev, author: None }]);
+    };
+    replace(&mut store, b"a", 0);
+    replace(&mut store, b"b", 1);
+    replace(&mut store, b"b", 2);
+    let before = |key: &[u8]| store.history.superseded_in(key, 3);
+    assert_eq!(before(b"a"), Some(Revision::new(1, 0)));
+    assert_eq!(before(b"b"), Some(Revision::new(2, 0)));
+    assert_eq!(before(b"c"), None);
+}
+
+#[test]
+fn the_last_change_up_to_a_revision_is_a_put_or_a_delete() {
+    let mut store = Store::default();
+    store.put("a"); // 1
+    store.put("a"); // 2
+    store.delete("a"); // 3
+    store.put("a"); // 4, live: no fact
+    let last = |revision| store.history.last_change(b"a", revision).map(|at| at.main);
+    assert_eq!([1, 2, 3, 4].map(last), [Some(1), Some(2), Some(3), Some(3)]);
+    assert_eq!(store.history.last_change(b"b", 4), None);
 }
 
 #[test]

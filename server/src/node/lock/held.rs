@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use portunus_proto::portunus::v1::{
-    LockAcquireRequest, LockAsk, LockAwait, LockDescribeResponse, LockLeave, LockPlace,
-    LockRecord, LockReleaseRequest, LockRevocationRequest, LockSaid, LockStanding, lock_ask::Ask,
+    LockAcquireRequest, LockAsk, LockAwait, LockDescribeResponse, LockLeave, LockPlace, LockRecord,
+    LockReleaseRequest, LockRevocationRequest, LockSaid, LockStanding, lock_ask::Ask,
 };
 
 use super::follow::{Following, Seen};
@@ -29,16 +29,21 @@ pub struct Acquired {
 }
 
 impl Node {
-    /// Waits until all names are held. `None` when the request's own time was over first.
+    /// Waits until all names are held. `None` when the request's own time was over first. When
+    /// `stop` comes the wait ends, and who has a lease goes on waiting elsewhere, in its place.
     ///
     /// # Errors
     /// Refusals, such as a lock that is held when it was only tried.
-    pub async fn acquire(&self, request: LockAcquireRequest) -> Result<Option<Acquired>, Error> {
+    pub async fn acquire(
+        &self,
+        request: LockAcquireRequest,
+        stop: impl Future<Output = ()>,
+    ) -> Result<Option<Acquired>, Error> {
         let patience = match u64::try_from(request.timeout_ms) {
             Ok(timeout) if timeout > 0 => Some(Duration::from_millis(timeout)),
             _ => None,
         };
-        let acquiring = self.enlist_and_wait(request);
+        let acquiring = self.enlist_and_wait(request, stop);
         match patience {
             None => acquiring.await.map(Some),
             Some(patience) => match tokio::time::timeout(patience, acquiring).await {
@@ -48,7 +53,11 @@ impl Node {
         }
     }
 
-    async fn enlist_and_wait(&self, request: LockAcquireRequest) -> Result<Acquired, Error> {
+    async fn enlist_and_wait(
+        &self,
+        request: LockAcquireRequest,
+        stop: impl Future<Output = ()>,
+    ) -> Result<Acquired, Error> {
         let node = self.clone();
         // Goes on without the caller, so that no place is left behind.
         let enlisting = self.shared.runtime.spawn(async move { node.enlist(request).await });
@@ -57,10 +66,12 @@ impl Node {
         if !said.granted {
             let wait = LockAwait { places: places.places.clone() };
             let ask = LockAsk { ask: Some(Ask::AwaitTurn(wait)) };
-            let waited = self.decide_waiting(Request::Lock(ask), true).await;
+            let waited = tokio::select! {
+                waited = self.decide_waiting(Request::Lock(ask), true) => waited,
+                () = stop => Err(Failure::Stopped.into()),
+            };
             said = match waited {
                 Ok(reply) => locked(reply)?,
-                // A client with a lease of its own goes on waiting elsewhere, in its place.
                 Err(Error::Failed(Failure::Stopped)) if !places.lease_is_ours => {
                     places.armed = false;
                     return Err(Failure::Stopped.into());

@@ -103,10 +103,16 @@ impl World {
             }
             Step::Delete(key) => self.apply(Effect::Delete { key: Bytes::from(vec![*key]), at }),
             Step::Grant(id) => {
-                self.apply(Effect::LeaseGrant { id: LeaseId(i64::from(*id)), ttl: 9 });
+                let id = LeaseId(i64::from(*id));
+                if self.head.lease(id).is_none() {
+                    self.apply(Effect::LeaseGrant { id, ttl: 9 });
+                }
             }
             Step::Revoke(id) => {
                 let id = LeaseId(i64::from(*id));
+                if self.head.lease(id).is_none() {
+                    return;
+                }
                 for key in self.head.lease_keys(id) {
                     self.apply(Effect::Delete { key, at });
                 }
@@ -165,7 +171,9 @@ proptest! {
                     prop_assert!(woken.contains(number), "{number} sleeps over {step:?}");
                 }
             }
-            if before.revision == world.head.revision && before.leases().len() == world.head.leases().len() {
+            let is_same = before.revision == world.head.revision
+                && before.leases().len() == world.head.leases().len();
+            if is_same {
                 prop_assert!(woken.is_empty(), "nothing has changed");
             }
             if let Step::Put(key, 0) = step {

@@ -9,20 +9,19 @@ use bytes::Bytes;
 
 use crate::effect::{Binding, BindingId, Mode, Point};
 use crate::machine::State;
+use crate::node::policies::Plugged;
 use crate::types::KeyRange;
-use crate::wasm::Bound;
 
 /// A binding and its name for ever.
-#[derive(Debug)]
 pub struct Named {
     pub id: BindingId,
     pub binding: Binding,
     /// What serves it on this member, once it is known.
-    pub bound: OnceLock<Arc<Bound>>,
+    pub bound: OnceLock<Arc<dyn Plugged>>,
 }
 
 /// One version of the set of bindings.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Bindings {
     /// Write policies that are asked, in the order in which they are.
     policies: Vec<Arc<Named>>,

@@ -13,7 +13,7 @@ use super::job::{Finding, Job, Judged};
 use super::overlay::{Overlay, Writes};
 use super::view::Guest;
 use crate::decide::{self, Advance, Draft, RecipeCall, Refusal, Request, Write};
-use crate::effect::Mode;
+use crate::effect::{Mode, TriggerState};
 use crate::machine::{Change, State, What};
 use crate::node::ask::Ask;
 use crate::node::desk::Head;
@@ -88,7 +88,15 @@ impl<'a> Evaluation<'a> {
             Ask::Decide(request @ Request::Call(call)) => match self.recipe(call) {
                 Ok(Some((payload, added, reads))) => {
                     let caller = user(&call.caller);
-                    self.settle(Asked { request, added, payload, reads, caller, depth: 1, via: &[] })
+                    self.settle(Asked {
+                        request,
+                        added,
+                        payload,
+                        reads,
+                        caller,
+                        depth: 1,
+                        via: std::slice::from_ref(&call.plugin),
+                    })
                 }
                 Ok(None) => Came::NotReady,
                 Err((finding, reads)) => Came::To(finding, reads, None),
@@ -96,7 +104,15 @@ impl<'a> Evaluation<'a> {
             Ask::Decide(request) => {
                 let (added, payload) = (Vec::new(), Bytes::new());
                 let reads = ReadSet::on(&self.state);
-                self.settle(Asked { request, added, payload, reads, caller: None, depth: 0, via: &[] })
+                self.settle(Asked {
+                    request,
+                    added,
+                    payload,
+                    reads,
+                    caller: None,
+                    depth: 0,
+                    via: &[],
+                })
             }
             Ask::Handle(batch) => match self.trigger(batch) {
                 Ok(Some((added, reads))) => {
@@ -105,6 +121,10 @@ impl<'a> Evaluation<'a> {
                     let request = &Request::Advance(advance);
                     let payload = Bytes::new();
                     let depth = *depth;
+                    // What policies add comes after the trigger.
+                    let own = binding.split('/').next().unwrap_or_default();
+                    let via: Vec<String> = via.iter().cloned().chain([own.to_owned()]).collect();
+                    let via = &via[..];
                     self.settle(Asked { request, added, payload, reads, caller: None, depth, via })
                 }
                 Ok(None) => Came::NotReady,
@@ -165,7 +185,7 @@ impl<'a> Evaluation<'a> {
             }
             Ok(Outcome::UnknownFunction) => {
                 let function = call.function.clone();
-                let known = bound.plugin().functions().join(", ");
+                let known = bound.functions().join(", ");
                 Finding::Refuse(Refusal::UnknownFunction { plugin, function, known })
             }
             Err(error) => {
@@ -184,6 +204,11 @@ impl<'a> Evaluation<'a> {
             Some(named) if named.binding.mode != Mode::Disabled => named,
             _ => return Err(moved(reads)),
         };
+        // The batch before it failed: the plugin need not be asked.
+        let stands_at = |state: &TriggerState| state.cursor == batch.from;
+        if !self.state.trigger(&batch.binding).is_some_and(stands_at) {
+            return Err(moved(reads));
+        }
         let bound = match self.shared.policies.of(named) {
             Readiness::Ready(bound) => bound,
             Readiness::Compiling => return Ok(None),

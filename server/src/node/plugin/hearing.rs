@@ -1,6 +1,6 @@
 //! The hearing of a transaction: each policy is shown what is written under its prefix, in order
 //! of the plugins' names and prefixes; the first refusal wins. What a policy adds is shown to the
-//! others too, so that no write under a bound prefix escapes its policy.
+//! others too, so that no write of another escapes the policy of its prefix.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -57,6 +57,8 @@ struct Seen {
     /// `None` for a delete.
     put: Option<(Bytes, LeaseId)>,
     previous: Option<Item>,
+    /// The plugin that wrote it; none for the client's own.
+    by: Option<String>,
 }
 
 pub struct Hearing<'a> {
@@ -147,9 +149,13 @@ impl<'a> Hearing<'a> {
     fn ask(&mut self, place: usize) -> Result<(), Ended> {
         let named = Arc::clone(self.bindings.policy(place));
         let from = self.shown.insert(place, self.seen.len()).unwrap_or(0);
-        let own = |seen: &&Seen| seen.key.starts_with(&named.binding.prefix);
+        // A plugin is not asked about what it wrote itself, at whichever point.
+        let concerns = |seen: &&Seen| {
+            seen.key.starts_with(&named.binding.prefix)
+                && seen.by.as_ref() != Some(&named.binding.plugin)
+        };
         let writes: Vec<wasm::Write<'_>> =
-            self.seen[from..].iter().filter(own).filter_map(lower).collect();
+            self.seen[from..].iter().filter(concerns).filter_map(lower).collect();
         if writes.is_empty() {
             return Ok(());
         }
@@ -210,7 +216,7 @@ impl<'a> Hearing<'a> {
         Err(Ended::Refused(refused(&named.binding.plugin, reason)))
     }
 
-    /// Shows what a policy has just written to the others, and to itself.
+    /// Shows what a policy has just written to those of other plugins.
     fn take_additions(&mut self, named: &Named) {
         let mut written = Vec::new();
         for key in self.added.latest() {
@@ -219,7 +225,8 @@ impl<'a> Hearing<'a> {
                 None => None,
             };
             let previous = self.matter.after.get(key).cloned();
-            written.push(Seen { key: key.clone(), put, previous });
+            let by = Some(named.binding.plugin.clone());
+            written.push(Seen { key: key.clone(), put, previous, by });
         }
         if self.minutes.is_some() {
             let added = written.iter().map(to_decide).collect();
@@ -263,7 +270,8 @@ fn seen(change: Change) -> Seen {
         What::Put(item) => Some((Bytes::copy_from_slice(item.value()), item.lease())),
         What::Delete { .. } => None,
     };
-    Seen { key, put, previous: change.prev }
+    let by = change.author.map(|author| author.plugin.clone());
+    Seen { key, put, previous: change.prev, by }
 }
 
 fn to_decide(seen: &Seen) -> Write {

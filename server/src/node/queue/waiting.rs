@@ -26,9 +26,7 @@ fn line_of(call: &Call) -> Option<Bytes> {
         Some(queue_ask::Ask::Dequeue(request)) if request.wait => {
             Some([&request.queue[..], b"/d"].concat().into())
         }
-        Some(queue_ask::Ask::Enqueue(request)) => {
-            Some([&request.queue[..], b"/e"].concat().into())
-        }
+        Some(queue_ask::Ask::Enqueue(request)) => Some([&request.queue[..], b"/e"].concat().into()),
         _ => None,
     }
 }

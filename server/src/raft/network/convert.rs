@@ -121,14 +121,19 @@ fn entry_from_wire(entry: wire::Entry) -> Result<Entry, Incomplete> {
     Ok(Entry { log_id, payload })
 }
 
+pub fn member_to_wire(id: u64, peer: &Peer) -> wire::Member {
+    let Peer { name, peer_urls, client_urls } = peer.clone();
+    wire::Member { id, name, peer_urls, client_urls }
+}
+
+pub fn member_from_wire(member: wire::Member) -> (u64, Peer) {
+    let wire::Member { id, name, peer_urls, client_urls } = member;
+    (id, Peer { name, peer_urls, client_urls })
+}
+
 pub fn membership_to_wire(stored: &StoredMembership) -> wire::Membership {
     let voters = stored.voters.iter();
-    let members = stored.peers.iter().map(|(id, peer)| wire::Member {
-        id: *id,
-        name: peer.name.clone(),
-        peer_urls: peer.peer_urls.clone(),
-        client_urls: peer.client_urls.clone(),
-    });
+    let members = stored.peers.iter().map(|(id, peer)| member_to_wire(*id, peer));
     wire::Membership {
         log_id: stored.log_id.map(log_id_to_wire),
         voters: voters
@@ -145,10 +150,7 @@ pub fn membership_from_wire(membership: wire::Membership) -> Result<StoredMember
 
 fn raft_membership_from_wire(membership: wire::Membership) -> Result<RaftMembership, Incomplete> {
     let voters = membership.voters.into_iter().map(|set| set.members.into_iter().collect());
-    let peers = membership.members.into_iter().map(|member| {
-        let wire::Member { id, name, peer_urls, client_urls } = member;
-        (id, Peer { name, peer_urls, client_urls })
-    });
+    let peers = membership.members.into_iter().map(member_from_wire);
     let peers: std::collections::BTreeMap<u64, Peer> = peers.collect();
     RaftMembership::new(voters.collect(), peers).map_err(|_| Incomplete("voters' addresses"))
 }

@@ -16,12 +16,17 @@ use tokio::task::AbortHandle;
 use tonic::{Status, Streaming};
 
 use super::tuning::{FORWARDS_PER_MESSAGE, FORWARDS_RUNNING_MAX};
+use crate::raft::types::Peer;
 
 /// What the level above does for other members.
 pub trait PeerHandler: Send + Sync + 'static {
     /// Executes a request and returns the encoded answer, whatever it is. Dropped when its sender
     /// has given it up or is gone; it may take as long as that.
     fn forward(&self, request: Bytes) -> BoxFuture<'static, Bytes>;
+
+    /// The members as they are known here, with the client URLs that each has published; `None`
+    /// while this member starts.
+    fn members(&self) -> Option<Vec<(u64, Peer)>>;
 }
 
 /// Serves the streams of forwarded requests.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use openraft::raft::AppendEntriesRequest;
+use openraft::raft::{AppendEntriesRequest, StreamAppendError, StreamAppendResult};
 use portunus_proto::portunus::peer::v1 as wire;
 use portunus_proto::portunus::peer::v1::peer_server;
 use prometheus::IntCounter;
@@ -17,7 +17,9 @@ use super::convert;
 use super::forward_server::Forwards;
 use super::identity::{self, Check, Identity};
 use super::{receive, tuning};
+use crate::clock::Clock;
 use crate::raft::applier::Stager;
+use crate::raft::contact::Contact;
 use crate::raft::metrics;
 use crate::raft::read;
 use crate::raft::state_machine::StateMachine;
@@ -29,6 +31,8 @@ pub type Raft = openraft::Raft<TypeConfig, StateMachine>;
 pub struct PeerServer {
     pub raft: Raft,
     pub stager: Box<dyn Stager>,
+    pub clock: Clock,
+    pub contact: Contact,
     pub forwards: Forwards,
     /// How long a read index round may take.
     pub round: Duration,
@@ -109,6 +113,7 @@ impl peer_server::Peer for PeerServer {
         let mut responses = Box::pin(self.raft.stream_append(one));
         let result = responses.next().await.ok_or_else(|| stopped("raft has stopped"))?;
         let result = result.map_err(stopped)?;
+        note_contact(&self.contact, &result);
         Ok(Response::new(convert::append_result_to_wire(result)))
     }
 
@@ -118,8 +123,12 @@ impl peer_server::Peer for PeerServer {
     ) -> Result<Response<Self::AppendStream>, Status> {
         let received = metrics::RECEIVED_BYTES.with_label_values(&[&sender(&request)]);
         let requests = readable(request.into_inner(), received);
-        let responses = self.raft.stream_append(requests).map(|result| match result {
-            Ok(result) => Ok(convert::append_result_to_wire(result)),
+        let contact = self.contact.clone();
+        let responses = self.raft.stream_append(requests).map(move |result| match result {
+            Ok(result) => {
+                note_contact(&contact, &result);
+                Ok(convert::append_result_to_wire(result))
+            }
             Err(fatal) => Err(stopped(fatal)),
         });
         Ok(Response::new(Box::pin(responses)))
@@ -152,7 +161,10 @@ impl peer_server::Peer for PeerServer {
             return Ok(Response::new(wire::SnapshotResponse { vote }));
         }
         tracing::info!(position = ?meta.last_log_id, "receiving a snapshot");
+        let started = self.clock.now();
         let received = receive::body(frames, (vote, meta), &*self.stager).await;
+        let took = self.clock.now().since(started);
+        metrics::SNAPSHOT_SAVE_SECONDS.observe(took.as_secs_f64());
         let count = match &received {
             Ok(_) => &metrics::SNAPSHOTS_RECEIVED,
             Err(_) => &metrics::SNAPSHOTS_NOT_RECEIVED,
@@ -181,6 +193,22 @@ impl peer_server::Peer for PeerServer {
         request: Request<Streaming<wire::ForwardRequests>>,
     ) -> Result<Response<Self::ForwardStream>, Status> {
         Ok(Response::new(self.forwards.serve(request.into_inner())))
+    }
+
+    async fn members(
+        &self,
+        _request: Request<wire::MembersRequest>,
+    ) -> Result<Response<wire::MembersResponse>, Status> {
+        let known = self.forwards.handler.members().ok_or_else(|| stopped("still starting"))?;
+        let members = known.iter().map(|(id, peer)| convert::member_to_wire(*id, peer)).collect();
+        Ok(Response::new(wire::MembersResponse { members }))
+    }
+}
+
+/// Whoever appends is the leader, unless this member's vote is for another.
+fn note_contact(contact: &Contact, result: &StreamAppendResult<TypeConfig>) {
+    if !matches!(result, Err(StreamAppendError::HigherVote(_))) {
+        contact.note();
     }
 }
 

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 /// A peer that does not accept a connection by then is down.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// What a peer may take to say who the members are. A peer that is not up refuses at once; this is
+/// for one that hangs, and holds up a first start by no more.
+pub const INQUIRY_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often an open connection is probed, so that a dead peer behind a half-open one is noticed.
 pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(1);
 /// A probe unanswered for this long ends the connection.

@@ -1,0 +1,28 @@
+//! What a member without data may not be: one that the others know. And whether there is data.
+
+use std::path::Path;
+
+use super::shared::Identity;
+use super::start::Parts;
+use crate::raft;
+
+/// True when a peer says that this member has served clients. Without its data it has then lost
+/// what it promised: under its old id it could vote a second time in one term, or elect a leader
+/// that lacks what it acknowledged. Peers that do not answer prove nothing, as when a whole cluster
+/// starts for the first time.
+pub async fn is_known_to_peers(parts: &Parts) -> bool {
+    let Identity { cluster, member } = parts.identity;
+    let others = parts.first_members.iter().filter(|(id, _)| *id != member);
+    let others = others.map(|(id, peer)| (id.0, peer.clone())).collect();
+    let answers = raft::ask_members(raft::Identity { cluster, member }, others).await;
+    // Where it serves clients nobody but itself has said.
+    let has_served =
+        |(id, peer): &(u64, raft::Peer)| *id == member.0 && !peer.client_urls.is_empty();
+    answers.iter().flatten().any(has_served)
+}
+
+/// True when the directory holds a member's log or store, whatever state they are in.
+pub fn has_data(dir: &Path) -> bool {
+    let filled = |name| std::fs::read_dir(dir.join(name)).is_ok_and(|mut all| all.next().is_some());
+    filled("wal") || filled("store")
+}

@@ -1,0 +1,88 @@
+//! Triggers that get stuck: one that keeps failing is skipped by hand, one that answers itself is
+//! stopped and named. And who wrote what they wrote.
+
+use anyhow::{Context, Result, ensure};
+use portunus_proto::portunus::v1::plugin_client::PluginClient;
+use portunus_proto::portunus::v1::{
+    BlameRequest, Point, SkipTriggerRequest, StatusRequest, TriggerStatus,
+};
+use portunus_tests::tally::{ORDERS, TALLY, counted, deploy_tally};
+use portunus_tests::{Member, eventually};
+use tonic::transport::Channel;
+
+async fn standing(plugins: &PluginClient<Channel>) -> Result<TriggerStatus> {
+    let request = StatusRequest { name: TALLY.into() };
+    let status = plugins.clone().status(request).await?.into_inner();
+    let binding = status.bindings.into_iter().next().context("one binding")?;
+    binding.trigger.context("it is a trigger")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_event_holds_up_those_behind_it_until_it_is_skipped() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let mut member = Member::single(dir.path(), &[])?;
+    deploy_tally(&member.client_url, "").await?;
+    let mut client = member.client().await?;
+    client.put(format!("{ORDERS}1"), "fine", None).await?;
+    let bad = client.put(format!("{ORDERS}2"), "fail", None).await?;
+    let bad = bad.header().context("a header")?.revision();
+    client.put(format!("{ORDERS}3"), "fine", None).await?;
+    eventually("the first event is told", || {
+        let mut client = client.clone();
+        async move {
+            let counted = counted(&mut client).await?;
+            ensure!(counted == 1, "{counted} events");
+            Ok(())
+        }
+    })
+    .await;
+    // A restart forgets nothing and skips nothing.
+    member.kill()?;
+    tokio::task::block_in_place(|| member.start())?;
+    let mut client = member.client().await?;
+    let mut plugins = PluginClient::connect(member.client_url.clone()).await?;
+    assert_eq!(standing(&plugins).await?.cursor, bad - 1);
+    assert_eq!(counted(&mut client).await?, 1);
+    let skip =
+        SkipTriggerRequest { name: TALLY.into(), binding_id: String::new(), to_revision: bad };
+    plugins.skip_trigger(skip).await?;
+    eventually("the event behind it is told", || {
+        let mut client = client.clone();
+        async move {
+            let counted = counted(&mut client).await?;
+            ensure!(counted == 2, "{counted} events");
+            Ok(())
+        }
+    })
+    .await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_circle_is_stopped_and_named_and_its_writes_have_an_author() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let member = Member::single(dir.path(), &[])?;
+    deploy_tally(&member.client_url, "echo=true").await?;
+    let mut client = member.client().await?;
+    client.put(format!("{ORDERS}1"), "fine", None).await?;
+    let mut plugins = PluginClient::connect(member.client_url.clone()).await?;
+    let stopped = eventually("the circle is stopped", || async {
+        let standing = standing(&plugins).await?;
+        ensure!(standing.paused, "{standing:?}");
+        Ok(standing)
+    })
+    .await;
+    let circle = ["tally"; 9].join(" -> ");
+    assert_eq!(stopped.error, format!("trigger cascade deeper than 8: {circle}"));
+    // The client's event and the eight echoes, but for the last one, which is not told.
+    assert_eq!(counted(&mut client).await?, 8);
+    let request = BlameRequest { key: format!("{ORDERS}echo").into(), limit: 1 };
+    let blamed = plugins.blame(request).await?.into_inner().revisions;
+    let author = blamed[0].author.clone().context("a plugin wrote it")?;
+    assert_eq!((&author.plugin[..], author.point), (TALLY, Point::Trigger.into()));
+    assert_eq!((author.depth, author.digest.len()), (8, 32));
+    let request = BlameRequest { key: format!("{ORDERS}1").into(), limit: 1 };
+    let blamed = plugins.blame(request).await?.into_inner().revisions;
+    assert_eq!(blamed[0].author, None, "a client wrote it");
+    Ok(())
+}
