@@ -85,6 +85,10 @@ impl Stepper {
         let due = self.parked.iter().filter(|(_, parked)| is_due(parked));
         let due: Vec<u64> = due.map(|(number, _)| *number).collect();
         for number in due {
+            // One of those before may have woken it.
+            if !self.parked.contains_key(&number) {
+                continue;
+            }
             let touched = self.again(number);
             self.wake(touched);
         }

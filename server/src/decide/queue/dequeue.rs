@@ -34,8 +34,7 @@ pub fn dequeue(
         return Err(Refusal::LeaseNotFound);
     }
     let untidy = || Refusal::Untidy { queue: Bytes::copy_from_slice(queue.name()) };
-    let now = cx.now_ms;
-    if tidy::backlog(writer.head, queue, now, TIDIED_INLINE + 1) > TIDIED_INLINE {
+    if tidy::backlog(writer.head, queue, cx.now_ms, TIDIED_INLINE + 1) > TIDIED_INLINE {
         return Err(untidy());
     }
     if let Some(reads) = writer.reads() {
@@ -43,46 +42,53 @@ pub fn dequeue(
         ranges.iter().for_each(|range| reads.note_range(range));
     }
     let mark = writer.mark();
-    let tidied = tidy::tidy(writer, queue.name(), now, TIDIED_INLINE);
-    let allowed = allowance(writer, queue, now).inspect_err(|_| ());
-    let allowed = match allowed {
-        Ok(allowed) => allowed,
+    let served = serve(writer, queue, request, cx);
+    let Served { deliveries, tidied, until_ms } = match served {
+        Ok(served) => served,
         Err(refusal) => {
             writer.undo_to(mark);
             return Err(refusal);
         }
     };
+    if !deliveries.is_empty() || !request.wait {
+        return Ok(QueueDequeueResponse { header: None, deliveries });
+    }
+    writer.undo_to(mark);
+    let until_ms = sooner(until_ms, tidy::next_due(writer.head, queue));
+    Err(if tidied { untidy() } else { Refusal::Wait { until_ms } })
+}
+
+/// What a look at the queue came to.
+struct Served {
+    deliveries: Vec<QueueDelivery>,
+    /// Items were brought back.
+    tidied: bool,
+    /// When its condition may hold.
+    until_ms: Option<u64>,
+}
+
+fn serve(
+    writer: &mut Writer<'_>,
+    queue: Queue<'_>,
+    request: &QueueDequeueRequest,
+    cx: &Cx<'_>,
+) -> Result<Served, Refusal> {
+    let tidied = tidy::tidy(writer, queue.name(), cx.now_ms, TIDIED_INLINE) > 0;
+    let allowed = allowance(writer, queue, cx.now_ms)?;
     let wanted = u64::from(request.max.clamp(1, ITEMS_AT_ONCE_MAX));
     let wanted = allowed.items.map_or(wanted, |items| items.min(wanted));
     let keys = next(writer, queue, wanted as usize);
+    let mut deliveries = Vec::new();
     if !keys.is_empty() {
-        let deliveries = take(writer, queue, request, cx, &keys);
-        if let (Ok(deliveries), Some(items)) = (&deliveries, allowed.items) {
-            let again = |delivery: &&QueueDelivery| {
-                delivery.item.as_ref().is_some_and(|item| item.attempts > 1)
-            };
-            let fresh = deliveries.len() - deliveries.iter().filter(again).count();
-            if fresh > 0 {
-                note_left(writer, queue, items, fresh as u64);
-            }
-        }
-        return match deliveries {
-            Ok(deliveries) => Ok(QueueDequeueResponse { header: None, deliveries }),
-            Err(refusal) => {
-                writer.undo_to(mark);
-                Err(refusal)
-            }
-        };
+        deliveries = take(writer, queue, request, cx, &keys)?;
     }
-    if !request.wait {
-        return Ok(QueueDequeueResponse::default());
+    let is_fresh =
+        |delivery: &&QueueDelivery| delivery.item.as_ref().is_some_and(|item| item.attempts == 1);
+    let fresh = deliveries.iter().filter(is_fresh).count() as u64;
+    if let Some(items) = allowed.items.filter(|_| fresh > 0) {
+        note_left(writer, queue, items, fresh);
     }
-    writer.undo_to(mark);
-    if tidied > 0 {
-        return Err(untidy());
-    }
-    let until_ms = sooner(allowed.verdict.until_ms, tidy::next_due(writer.head, queue));
-    Err(Refusal::Wait { until_ms })
+    Ok(Served { deliveries, tidied, until_ms: allowed.verdict.until_ms })
 }
 
 /// The next keys, passing over what is none of an item's.

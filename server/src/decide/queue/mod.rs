@@ -134,6 +134,8 @@ pub fn claim_key(queue: &[u8], id: u64) -> Bytes {
 #[cfg(test)]
 mod condition_test;
 #[cfg(test)]
+mod figures_test;
+#[cfg(test)]
 mod model_test;
 #[cfg(test)]
 mod queue_test;

@@ -139,15 +139,15 @@ impl<'a> Parser<'a> {
 
     fn time(&mut self) -> Parsed<Condition> {
         let mut words = Vec::new();
-        let first = self.word("a window or a cron expression")?;
-        let at = first.at;
-        words.push((first.at, first.text));
+        self.spaces();
+        let at = self.at;
         while let Some(word) = self.maybe_cron_word()? {
             words.push((word.at, word.text));
         }
-        When::parse(&words)
-            .map(Condition::Time)
-            .map_err(|mistake| Mistake { at: mistake.at.max(at), ..mistake })
+        if words.is_empty() {
+            return Err(Mistake::new(at, "a window or a cron expression is missing"));
+        }
+        When::parse(&words).map(Condition::Time)
     }
 
     fn plugin(&mut self) -> Parsed<Condition> {
