@@ -15,6 +15,11 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// A draft that records what the decision reads.
+    pub fn recording(head: &State) -> Self {
+        Self { reads: Some(ReadSet::on(head)), ..Self::default() }
+    }
+
     /// Applies the effect to the head and keeps it.
     pub fn emit(&mut self, head: &mut State, effect: Effect) {
         head.apply(&effect, &mut self.changes, &mut self.rows);
