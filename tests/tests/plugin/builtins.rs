@@ -171,7 +171,7 @@ async fn rate_limit_admits_a_burst_and_says_when_to_come_back() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let options =
         ["--recipe", "rate/", "--config", "rate=1", "--config", "per=3600", "--config", "burst=2"];
-    let mut it = Deployed::new(dir.path(), "rate-limit", &options).await?;
+    let it = Deployed::new(dir.path(), "rate-limit", &options).await?;
     for _ in 0..2 {
         let answer = it.call("rate-limit", "allow", &json!({"name": "a"}))?;
         assert_eq!(answer["allowed"], true, "{answer}");
