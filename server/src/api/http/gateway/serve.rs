@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use prost_reflect::MethodDescriptor;
 use tonic::Status;
 use tonic::body::Body;
@@ -16,6 +16,10 @@ use crate::api::http::reply;
 
 /// grpc-gateway passes on the headers of the call; this one is always among them.
 static CALL_CONTENT_TYPE: HeaderName = HeaderName::from_static("grpc-metadata-content-type");
+
+/// A body of up to so many times its bound is read to its end, unheeded: a client that is still
+/// sending when the connection closes would not see why it was refused.
+const UNHEEDED: usize = 4;
 
 /// The gateway of one member.
 pub struct Gateway {
@@ -73,12 +77,21 @@ impl Gateway {
 }
 
 /// The whole body, if it is not too long.
-pub async fn collect(body: Body, bytes_max: usize) -> Result<Bytes, Status> {
-    match Limited::new(body, bytes_max).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_long(bytes_max)),
-        Err(error) => Err(Status::invalid_argument(format!("the body broke off: {error}"))),
+pub async fn collect(mut body: Body, bytes_max: usize) -> Result<Bytes, Status> {
+    let (mut text, mut seen) = (BytesMut::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let frame = frame
+            .map_err(|error| Status::invalid_argument(format!("the body broke off: {error}")))?;
+        let Ok(data) = frame.into_data() else { continue };
+        seen += data.len();
+        if seen > bytes_max * UNHEEDED {
+            break;
+        }
+        if seen <= bytes_max {
+            text.extend_from_slice(&data);
+        }
     }
+    if seen > bytes_max { Err(too_long(bytes_max)) } else { Ok(text.freeze()) }
 }
 
 fn too_long(bytes_max: usize) -> Status {
