@@ -42,10 +42,9 @@ impl Config {
         }?;
         match value.parse() {
             Ok(parsed) => Some(parsed),
-            Err(_) => self.wrong(format_args!(
-                "{name} = {value} is not a {}",
-                std::any::type_name::<T>()
-            )),
+            Err(_) => {
+                self.wrong(format_args!("{name} = {value} is not a {}", std::any::type_name::<T>()))
+            }
         }
     }
 
@@ -53,7 +52,9 @@ impl Config {
         let parsed = match &self.text {
             Text::NotUtf8 => Err("it is not UTF-8".to_owned()),
             Text::Lines(text) => lines::parse(text).map_err(|error| error.to_string()),
-            Text::Json(text) => serde_json::from_slice(text.as_bytes()).map_err(|error| error.to_string()),
+            Text::Json(text) => {
+                serde_json::from_slice(text.as_bytes()).map_err(|error| error.to_string())
+            }
         };
         parsed.or_else(|why| refuse(format_args!("configuration of {}: {why}", self.binding)))
     }
@@ -117,7 +118,8 @@ mod tests {
 
     #[test]
     fn settings_are_fields_of_an_object() {
-        let config = Config::of("b", br#" {"limit": 3, "name": "\u0061", "on": true, "off": null}"#);
+        let config =
+            Config::of("b", br#" {"limit": 3, "name": "\u0061", "on": true, "off": null}"#);
         assert_eq!(config.setting("limit"), Some(3));
         assert_eq!(config.setting("name"), Some("a".to_owned()));
         assert_eq!(config.setting::<u8>("absent"), None);

@@ -20,7 +20,8 @@ pub(crate) fn setting<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 /// # Errors
 /// A line that is none, and whatever `T` does not accept.
 pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Wrong> {
-    let names = |line: &&str| !line.trim_ascii().is_empty() && !line.trim_ascii_start().starts_with('#');
+    let names =
+        |line: &&str| !line.trim_ascii().is_empty() && !line.trim_ascii_start().starts_with('#');
     if let Some(line) = text.lines().filter(names).find(|line| !line.contains('=')) {
         return Err(Wrong(format!("line `{line}` is not `name = value`")));
     }
@@ -153,7 +154,8 @@ mod tests {
 
     #[test]
     fn values_become_what_the_fields_are() {
-        let text = "kinds = text, json\nratio = 1\nratio = 0.5\n# on = false\non = true\nletter = x";
+        let text =
+            "kinds = text, json\nratio = 1\nratio = 0.5\n# on = false\non = true\nletter = x";
         let expected =
             Settings { kinds: vec![Kind::Text, Kind::Json], ratio: 0.5, on: true, letter: 'x' };
         assert_eq!(parse::<Settings>(text).expect("parses"), expected);

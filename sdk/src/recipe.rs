@@ -43,12 +43,6 @@ impl Args for Bytes {
 }
 
 /// What a recipe may reply: anything that serde can write as JSON, or [`Bytes`].
-#[diagnostic::on_unimplemented(
-    message = "a recipe cannot reply `{Self}`",
-    label = "serde cannot make a reply of this",
-    note = "write `fn recipe(cx: &Context, args: Args) -> Result<Reply>` with \
-            `#[derive(Serialize)] struct Reply`, or reply `Bytes`"
-)]
 pub trait Reply {
     #[doc(hidden)]
     fn into_payload(self) -> Result<Vec<u8>, String>;

@@ -37,9 +37,8 @@ fn cases() -> BTreeMap<String, PathBuf> {
 fn write_package(folder: &Path, cases: &BTreeMap<String, PathBuf>) {
     let mut manifest = format!("{MANIFEST}portunus-sdk = {{ path = {:?} }}\n", sdk());
     for (name, path) in cases {
-        manifest += &format!(
-            "\n[[example]]\nname = {name:?}\npath = {path:?}\ncrate-type = [\"lib\"]\n"
-        );
+        manifest +=
+            &format!("\n[[example]]\nname = {name:?}\npath = {path:?}\ncrate-type = [\"lib\"]\n");
     }
     fs::create_dir_all(folder.join("src")).expect("the target's folder is writable");
     fs::write(folder.join("Cargo.toml"), manifest).expect("writable");
@@ -83,18 +82,19 @@ fn a_wrong_signature_is_answered_with_the_right_one() {
             source.lines().filter_map(|line| line.strip_prefix("//~ ")).collect();
         assert!(!expected.is_empty(), "{name} expects nothing");
         let found = errors.remove(name).unwrap_or_default();
-        for text in &expected {
-            if !found.iter().any(|error| error.contains(text)) {
-                wrong += &format!("{name}: no error holds `{text}`\n");
-            }
-        }
-        for error in &found {
-            if !expected.iter().any(|text| error.contains(text)) {
-                wrong += &format!("{name}: holds nothing that was expected: {error}\n");
-            }
-        }
-        if !wrong.is_empty() && !found.is_empty() {
-            wrong += &format!("{name} has:\n{}\n", found.join("\n"));
+        let missing =
+            expected.iter().filter(|text| !found.iter().any(|error| error.contains(**text)));
+        let missing: Vec<_> = missing.collect();
+        let surplus: Vec<_> = found
+            .iter()
+            .filter(|error| !expected.iter().any(|text| error.contains(text)))
+            .collect();
+        if !missing.is_empty() || !surplus.is_empty() {
+            wrong += &format!(
+                "{name}: no error holds {missing:?}, and {} hold nothing expected, among:\n{}\n",
+                surplus.len(),
+                found.join("\n")
+            );
         }
     }
     assert!(wrong.is_empty(), "{wrong}");

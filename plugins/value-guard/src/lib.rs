@@ -93,10 +93,9 @@ fn check_count(cx: &Context, writes: &[Write], max: u64) -> Result {
     let prefix = cx.binding_prefix();
     match cx.count_prefix(prefix) {
         after if after <= max => Ok(()),
-        after => refuse(format!(
-            "{} may hold {max} keys, not {after}",
-            String::from_utf8_lossy(prefix)
-        )),
+        after => {
+            refuse(format!("{} may hold {max} keys, not {after}", String::from_utf8_lossy(prefix)))
+        }
     }
 }
 

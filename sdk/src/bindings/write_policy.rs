@@ -314,7 +314,9 @@ pub mod exports {
                 }
                 pub trait Guest {
                     /// `writes` holds the transaction's writes under the prefix, in order; never empty. What
-                    /// other plugins add to it is shown in a further call; what the plugin itself wrote is not.
+                    /// other plugins add to it is shown in a further call; what the plugin itself wrote, at
+                    /// whichever point, is not. The keys that the transaction writes without it are not the
+                    /// plugin's to write: that ends the call.
                     #[allow(async_fn_in_trait)]
                     fn check(context: Context, writes: _rt::Vec<Write>) -> Verdict;
                 }

@@ -160,8 +160,6 @@ impl State {
             None => Progress::Ended(Err(Failure::UnknownPlugin(name))),
         };
         self.calls[id].state = progress;
-        let now = self.now;
-        self.calls[id].wake_at(now);
     }
 
     fn try_call(
@@ -172,6 +170,8 @@ impl State {
         user: Option<&str>,
     ) -> Progress {
         let by = || plugin.name.clone();
+        let failed =
+            |why: &str| Failure::Refused { by: by(), reason: format!("the recipe failed: {why}") };
         let Some((prefix, recipes)) = plugin.recipes.clone() else {
             return Progress::Ended(Err(Failure::UnknownPlugin(by())));
         };
@@ -181,15 +181,23 @@ impl State {
         let (draft, outcome) = self.run(draft, plugin, &prefix, call);
         Progress::Ended(match outcome {
             Ok(Outcome::Done(reply)) => self.decide(draft, user, Some(&plugin.name)).map(|_| reply),
+            Ok(Outcome::Wait(None)) if draft.reads.is_empty() => Err(failed(
+                "it waits without having read anything: read a key first, or give a time",
+            )),
+            Ok(Outcome::Wait(Some(until))) if until <= self.now => {
+                Err(failed("it waits until a time that is over"))
+            }
             Ok(Outcome::Wait(until)) => {
                 return Progress::Parked { reads: draft.reads, until, woken: false };
             }
             Ok(Outcome::Refuse(reason)) => Err(Failure::Refused { by: by(), reason }),
             Ok(Outcome::Invalid(reason)) => Err(Failure::Invalid { by: by(), reason }),
-            Ok(Outcome::UnknownFunction) => Err(Failure::UnknownFunction(function.to_owned())),
-            Err(why) => {
-                Err(Failure::Refused { by: by(), reason: format!("the recipe failed: {why}") })
-            }
+            Ok(Outcome::UnknownFunction) => Err(Failure::UnknownFunction {
+                plugin: by(),
+                function: function.to_owned(),
+                known: recipes.names().collect::<Vec<_>>().join(", "),
+            }),
+            Err(why) => Err(failed(&why)),
         })
     }
 }

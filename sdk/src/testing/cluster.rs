@@ -161,6 +161,7 @@ impl Cluster {
     }
 
     /// How many events a trigger is told at a time at most, whole revisions always; 256 otherwise.
+    /// After a failure it is half as many as there were, so that the event to blame comes alone.
     pub fn batch_events(&self, most: usize) {
         self.0.borrow_mut().batch_events = most;
     }
@@ -208,7 +209,8 @@ impl Cluster {
         self.0.borrow_mut().cursor_of(plugin).resume();
     }
 
-    /// Goes on with a paused trigger behind the events that it fails on, as `portunus plugin skip`.
+    /// Goes on with a paused trigger behind the revision that it fails on, as
+    /// `portunus plugin skip`.
     ///
     /// # Panics
     /// When no trigger is deployed under `plugin`.
@@ -235,10 +237,6 @@ impl Cluster {
 }
 
 impl State {
-    pub(crate) fn plugins_in_order(&self) -> Vec<Rc<Plugin>> {
-        self.plugins.values().cloned().collect()
-    }
-
     /// Runs one function of a plugin's over `draft`.
     pub(crate) fn run<T>(
         &mut self,

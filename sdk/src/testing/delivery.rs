@@ -3,7 +3,7 @@
 use super::cluster::State;
 use super::draft::Draft;
 use super::failure::Failure;
-use super::judge::CASCADE_MAX;
+use super::judge::CASCADE_DEPTH_MAX;
 use super::store::is_within;
 use crate::range::{Span, under};
 use crate::{Batch, Event, Missed};
@@ -35,24 +35,30 @@ pub(crate) struct Cursor {
     pub(crate) done: i64,
     attempts: u32,
     rests_until: u64,
-    last_error: String,
+    /// How many events it is told at most; fewer after a failure.
+    appetite: usize,
+    /// Why it is paused.
+    paused: Option<String>,
 }
 
 /// The next events of a trigger.
 struct Next {
     batch: Batch,
+    /// The first revision of the batch, or the last one missed.
+    first: i64,
     /// The last revision of the batch.
     to: i64,
+    /// The triggers that led to it, the first one first.
     chain: Vec<String>,
 }
 
 impl Cursor {
     pub(crate) fn new(done: i64) -> Self {
-        Self { done, attempts: 0, rests_until: 0, last_error: String::new() }
+        Self { done, attempts: 0, rests_until: 0, appetite: usize::MAX, paused: None }
     }
 
     fn is_paused(&self) -> bool {
-        self.attempts >= ATTEMPTS_MAX
+        self.paused.is_some()
     }
 
     pub(crate) fn resume(&mut self) {
@@ -66,12 +72,20 @@ impl Cursor {
         }
     }
 
-    fn fail(&mut self, now: u64, error: String) -> Delivery {
+    fn fail(&mut self, now: u64, told: usize, error: String) -> Delivery {
         self.attempts += 1;
-        let rest = REST_FIRST_MS << (self.attempts - 1).min(16);
+        if self.attempts >= ATTEMPTS_MAX {
+            return self.pause(error);
+        }
+        let rest = REST_FIRST_MS << (self.attempts - 1);
         self.rests_until = now + rest.min(REST_MAX_MS);
-        self.last_error.clone_from(&error);
-        if self.is_paused() { Delivery::Paused(error) } else { Delivery::Failed(error) }
+        self.appetite = (told / 2).max(1);
+        Delivery::Failed(error)
+    }
+
+    fn pause(&mut self, error: String) -> Delivery {
+        self.paused = Some(error.clone());
+        Delivery::Paused(error)
     }
 }
 
@@ -86,31 +100,34 @@ impl State {
     pub(crate) fn due_trigger(&self) -> Option<String> {
         let due = |(name, cursor): &(&String, &Cursor)| {
             let rests = cursor.is_paused() || cursor.rests_until > self.now;
-            !rests && self.next_batch(name, cursor.done).is_some()
+            !rests && self.next_batch(name, cursor).is_some()
         };
         self.cursors.iter().find(due).map(|(name, _)| name.clone())
     }
 
     pub(crate) fn skip(&mut self, plugin: &str) {
-        let done = self.cursor_of(plugin).done;
-        let to = self.next_batch(plugin, done).map_or(done, |next| next.to);
-        *self.cursor_of(plugin) = Cursor::new(to);
+        let next = self.cursors.get(plugin).and_then(|cursor| self.next_batch(plugin, cursor));
+        let cursor = self.cursor_of(plugin);
+        *cursor = Cursor::new(next.map_or(cursor.done, |next| next.first));
     }
 
     /// Tells a trigger its next events.
     pub(crate) fn deliver(&mut self, name: &str) -> Delivery {
-        let cursor = self.cursor_of(name);
-        if cursor.is_paused() {
-            return Delivery::Paused(cursor.last_error.clone());
+        if let Some(error) = &self.cursor_of(name).paused {
+            return Delivery::Paused(error.clone());
         }
-        let done = cursor.done;
-        let Some(next) = self.next_batch(name, done) else { return Delivery::Nothing };
-        let to = next.to;
-        let events = next.batch.events().len();
+        let next = self.cursors.get(name).and_then(|cursor| self.next_batch(name, cursor));
+        let Some(next) = next else { return Delivery::Nothing };
+        if next.chain.len() >= CASCADE_DEPTH_MAX {
+            let chain = [&next.chain[..], &[name.to_owned()]].concat().join(" -> ");
+            let why = format!("trigger cascade deeper than {CASCADE_DEPTH_MAX}: {chain}");
+            return self.cursor_of(name).pause(why);
+        }
+        let (to, told) = (next.to, next.batch.events().len());
         match self.tell(name, next) {
             Ok(()) => {
                 *self.cursor_of(name) = Cursor::new(to);
-                Delivery::Done(events)
+                Delivery::Done(told)
             }
             Err(Failure::LeaderChanged) => Delivery::LeaderChanged,
             Err(failure) => {
@@ -119,7 +136,7 @@ impl State {
                     Failure::Refused { by, reason } if by == name => reason,
                     failure => failure.to_string(),
                 };
-                self.cursor_of(name).fail(now, text)
+                self.cursor_of(name).fail(now, told, text)
             }
         }
     }
@@ -132,38 +149,43 @@ impl State {
         let context = plugin.context(&prefix, None);
         let draft = Draft::on(&self.store);
         let (draft, handled) = self.run(draft, &plugin, &prefix, || handle(context, &next.batch));
-        handled.map_err(|why| refused(format!("the trigger failed: {why}")))?.map_err(refused)?;
-        let chain = [next.chain, vec![name.to_owned()]].concat();
-        if draft.has_written() && chain.len() > CASCADE_MAX {
-            let chain = chain.join(" > ");
-            return Err(refused(format!("triggers cascade deeper than {CASCADE_MAX}: {chain}")));
-        }
+        handled.map_err(refused)?.map_err(refused)?;
         let judged = self.judge(draft, None, Some(name))?;
-        self.commit(judged, chain).map(|_| ())
+        self.commit(judged, [next.chain, vec![name.to_owned()]].concat()).map(|_| ())
     }
 
-    /// Whole revisions behind `done`, up to the bound on events, at least one.
-    fn next_batch(&self, name: &str, done: i64) -> Option<Next> {
+    /// Whole revisions behind the cursor, up to the bound on events, at least one.
+    fn next_batch(&self, name: &str, cursor: &Cursor) -> Option<Next> {
         let (prefix, _) = self.plugins.get(name)?.trigger.as_ref()?;
         let span: Span = under(prefix);
-        let compacted = self.store.compacted;
+        let (done, compacted) = (cursor.done, self.store.compacted);
         let missed = (compacted > done).then_some(Missed { first: done + 1, last: compacted });
+        let most = self.batch_events.min(cursor.appetite);
         let mut events: Vec<Event> = Vec::new();
         let mut to = missed.map_or(done, |missed| missed.last);
         let mut chain: &[String] = &[];
         for revision in self.store.history.iter().filter(|past| past.number > done) {
-            let within: Vec<_> =
-                revision.events.iter().filter(|event| is_within(event.key(), &span)).collect();
-            if !events.is_empty() && events.len() + within.len() > self.batch_events {
+            let within = revision.events.iter().filter(|event| is_within(event.key(), &span));
+            let within: Vec<_> = within.cloned().collect();
+            let is_too_deep = revision.chain.len() >= CASCADE_DEPTH_MAX;
+            let has_more = !events.is_empty() || missed.is_some();
+            let is_full = !events.is_empty() && events.len() + within.len() > most;
+            if !within.is_empty() && (is_full || (is_too_deep && has_more)) {
                 break;
             }
             if !within.is_empty() && revision.chain.len() > chain.len() {
                 chain = &revision.chain;
             }
-            events.extend(within.into_iter().cloned());
+            events.extend(within);
             to = revision.number;
+            if is_too_deep && !events.is_empty() {
+                break;
+            }
         }
-        let anything = missed.is_some() || !events.is_empty();
-        anything.then(|| Next { batch: Batch::of(missed, events), to, chain: chain.to_vec() })
+        if missed.is_none() && events.is_empty() {
+            return None;
+        }
+        let first = events.first().map_or(to, Event::revision);
+        Some(Next { batch: Batch::of(missed, events), first, to, chain: chain.to_vec() })
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use super::store::{Items, Store, is_within, items_within};
+use super::store::{Items, Store, items_within};
 use crate::range::Span;
 use crate::{Delete, DeleteEvent, Event, Item, Put, PutEvent, Write};
 
@@ -17,8 +17,10 @@ pub(crate) struct Draft {
     revision: i64,
     /// The keys of all writes, in order; one that is written twice is here twice.
     written: Vec<Vec<u8>>,
-    /// How many of them [`Draft::take_touched`] has given out.
-    taken: usize,
+    /// How many of them [`Draft::take_written`] has given out.
+    given: usize,
+    /// Keys that a policy has to leave alone, as the transaction writes them itself.
+    pub(crate) taken: BTreeSet<Vec<u8>>,
     pub(crate) reads: Vec<Span>,
 }
 
@@ -29,7 +31,8 @@ impl Draft {
             items: store.items.clone(),
             revision: store.revision + 1,
             written: Vec::new(),
-            taken: 0,
+            given: 0,
+            taken: BTreeSet::new(),
             reads: Vec::new(),
         }
     }
@@ -58,19 +61,26 @@ impl Draft {
     /// Writes a key. However often a transaction does, the key gets one new version.
     pub(crate) fn put(&mut self, key: &[u8], value: &[u8], lease: i64) {
         let revision = self.revision;
-        let (create_revision, version) =
-            self.base.get(key).map_or((revision, 1), |item| (item.create_revision, item.version + 1));
+        let (create_revision, version) = self
+            .base
+            .get(key)
+            .map_or((revision, 1), |item| (item.create_revision, item.version + 1));
         let (key, value) = (key.to_vec(), value.to_vec());
         self.written.push(key.clone());
-        let item =
-            Item { key: key.clone(), value, create_revision, mod_revision: revision, version, lease };
+        let item = Item {
+            key: key.clone(),
+            value,
+            create_revision,
+            mod_revision: revision,
+            version,
+            lease,
+        };
         Rc::make_mut(&mut self.items).insert(key, item);
     }
 
     pub(crate) fn delete(&mut self, span: &Span) -> u64 {
         self.reads.push(span.clone());
-        let keys: Vec<_> =
-            items_within(&self.items, span).map(|item| item.key.clone()).collect();
+        let keys: Vec<_> = items_within(&self.items, span).map(|item| item.key.clone()).collect();
         for key in &keys {
             Rc::make_mut(&mut self.items).remove(key);
             self.written.push(key.clone());
@@ -78,15 +88,11 @@ impl Draft {
         keys.len() as u64
     }
 
-    /// The keys that were written since the last time; they count as untouched from now on.
-    pub(crate) fn take_touched(&mut self) -> BTreeSet<Vec<u8>> {
-        let touched = self.written[self.taken..].iter().cloned().collect();
-        self.taken = self.written.len();
-        touched
-    }
-
-    pub(crate) fn has_written(&self) -> bool {
-        !self.written.is_empty()
+    /// The keys that were written since the last time.
+    pub(crate) fn take_written(&mut self) -> Vec<Vec<u8>> {
+        let written = self.written[self.given..].to_vec();
+        self.given = self.written.len();
+        written
     }
 
     /// What the transaction changes, in the order in which it came to the keys first.
@@ -108,10 +114,10 @@ impl Draft {
         .collect()
     }
 
-    /// What the transaction now does to `keys` within `span`, as a policy is told.
-    pub(crate) fn writes(&self, keys: &BTreeSet<Vec<u8>>, span: &Span) -> Vec<Write> {
-        let within = keys.iter().filter(|key| is_within(key, span));
-        within
+    /// What the transaction now does to `keys`, as a policy is told; each key once.
+    pub(crate) fn writes<'a>(&self, keys: impl Iterator<Item = &'a Vec<u8>>) -> Vec<Write> {
+        let mut seen = BTreeSet::new();
+        keys.filter(|key| seen.insert(*key))
             .filter_map(|key| match (self.items.get(key), self.base.get(key)) {
                 (Some(Item { key, value, lease, .. }), previous) => Some(Write::Put(Put {
                     key: key.clone(),

@@ -5,7 +5,7 @@ use std::fmt::{self, Display};
 /// Why a request was not carried out. Nothing of it happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
-    /// A plugin refused, or failed: then the reason begins with "the plugin failed".
+    /// A plugin refused. When it failed instead, the reason says so and why.
     Refused {
         /// The plugin's name.
         by: String,
@@ -22,7 +22,14 @@ pub enum Failure {
     /// No plugin with recipes has this name.
     UnknownPlugin(String),
     /// The plugin has no recipe with this name.
-    UnknownFunction(String),
+    UnknownFunction {
+        /// The plugin's name.
+        plugin: String,
+        /// The name that it does not have.
+        function: String,
+        /// The names that it has.
+        known: String,
+    },
     /// The lease does not exist.
     UnknownLease(i64),
     /// Another leader took over while the call was parked, or before the request was committed.
@@ -35,9 +42,15 @@ impl Display for Failure {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused { by, reason } => write!(out, "refused by {by}: {reason}"),
-            Self::Invalid { by, reason } => write!(out, "{by} does not take this: {reason}"),
-            Self::UnknownPlugin(name) => write!(out, "no plugin with recipes is called {name}"),
-            Self::UnknownFunction(name) => write!(out, "no recipe is called {name}"),
+            Self::Invalid { by, reason } => {
+                write!(out, "recipe {by} cannot use the payload: {reason}")
+            }
+            Self::UnknownPlugin(name) => {
+                write!(out, "plugin {name} offers no recipe: deploy it with a recipe binding")
+            }
+            Self::UnknownFunction { plugin, function, known } => {
+                write!(out, "recipe {plugin} has no function {function}: it has {known}")
+            }
             Self::UnknownLease(id) => write!(out, "lease {id} does not exist"),
             Self::LeaderChanged => write!(out, "leader changed"),
             Self::Cancelled => write!(out, "cancelled"),

@@ -22,7 +22,7 @@ pub(crate) mod store {
         host: impl FnOnce(&mut Running) -> T,
     ) -> T {
         let result = running::with(|running| allowed(running).map(|()| host(running)));
-        result.unwrap_or_else(|breach| running::end(breach))
+        result.unwrap_or_else(|breach| running::end(format!("plugin may not do this: {breach}")))
     }
 
     pub(crate) fn get(key: &[u8]) -> Option<Item> {
@@ -44,7 +44,7 @@ pub(crate) mod store {
             call.check_write(&single(key))?;
             match lease == 0 || call.leases.contains(&lease) {
                 true => Ok(()),
-                false => Err(format!("lease {lease} does not exist")),
+                false => Err(format!("there is no lease {lease}")),
             }
         };
         guarded(allowed, |call| call.draft.put(key, value, lease));
@@ -74,9 +74,13 @@ pub(crate) mod env {
 
     pub(crate) fn random(len: u32) -> Vec<u8> {
         if len > RANDOM_BYTES_MAX {
-            running::end(format!("asked for {len} random bytes, more than {RANDOM_BYTES_MAX}"));
+            running::end(format!(
+                "plugin asked for more than {RANDOM_BYTES_MAX} random bytes at once"
+            ));
         }
-        running::with(|call| (0..len).map(|_| splitmix(&mut call.random).to_le_bytes()[0]).collect())
+        running::with(|call| {
+            (0..len).map(|_| splitmix(&mut call.random).to_le_bytes()[0]).collect()
+        })
     }
 
     /// `SplitMix64`: evenly spread, and the same in every run.

@@ -7,8 +7,7 @@ use crate::bindings::host::portunus::plugin::types;
 use crate::range::{Span, under};
 use crate::testing::store::is_within;
 use crate::{
-    Batch, Context, IntoHandled, IntoVerdict, Recipes, Told, Verdict, Write, trigger,
-    write_policy,
+    Batch, Context, IntoHandled, IntoVerdict, Recipes, Told, Verdict, Write, trigger, write_policy,
 };
 
 type Check = Rc<dyn Fn(types::Context, &[Write]) -> Verdict>;
@@ -62,7 +61,7 @@ impl Plugin {
         self
     }
 
-    /// Lets it write keys that begin with `prefix`, besides those under its own.
+    /// Lets it read and write keys that begin with `prefix`, besides those under its own.
     #[must_use]
     pub fn may_write(mut self, prefix: impl AsRef<[u8]>) -> Self {
         self.write.push(under(prefix.as_ref()));
@@ -76,8 +75,7 @@ impl Plugin {
         F: Fn(&Context, &[Write]) -> R + 'static,
         R: IntoVerdict,
     {
-        let check: Check =
-            Rc::new(move |call, writes| write_policy::check(&policy, call, writes));
+        let check: Check = Rc::new(move |call, writes| write_policy::check(&policy, call, writes));
         self.policies.push((self.prefix.clone(), check));
         self
     }
@@ -116,10 +114,11 @@ impl Plugin {
     }
 
     pub(crate) fn grants(&self, prefix: &[u8]) -> Grants {
-        let own = || std::iter::once(under(prefix));
         Grants {
-            read: own().chain(self.read.iter().cloned()).collect(),
-            write: own().chain(self.write.iter().cloned()).collect(),
+            plugin: self.name.clone(),
+            prefix: prefix.to_vec(),
+            read: self.read.clone(),
+            write: self.write.clone(),
         }
     }
 }
@@ -133,26 +132,41 @@ impl fmt::Debug for Plugin {
 /// What one binding may read and write.
 #[derive(Debug, Clone)]
 pub(crate) struct Grants {
+    pub(crate) plugin: String,
+    prefix: Vec<u8>,
     read: Vec<Span>,
     write: Vec<Span>,
 }
 
 impl Grants {
+    /// What may be written may be read as well.
     pub(crate) fn check_read(&self, span: &Span) -> Result<(), String> {
-        check(&self.read, span, "read")
+        self.check(self.read.iter().chain(&self.write), span, "read")
     }
 
     pub(crate) fn check_write(&self, span: &Span) -> Result<(), String> {
-        check(&self.write, span, "write")
+        self.check(self.write.iter(), span, "write")
     }
-}
 
-fn check(granted: &[Span], span: &Span, verb: &str) -> Result<(), String> {
-    if is_empty(span) || granted.iter().any(|granted| holds(granted, span)) {
-        return Ok(());
+    fn check<'a>(
+        &self,
+        mut granted: impl Iterator<Item = &'a Span>,
+        span: &Span,
+        verb: &str,
+    ) -> Result<(), String> {
+        let own = holds(&under(&self.prefix), span);
+        if is_empty(span) || own || granted.any(|granted| holds(granted, span)) {
+            return Ok(());
+        }
+        let (start, prefix) =
+            (String::from_utf8_lossy(&span.0), String::from_utf8_lossy(&self.prefix));
+        let is_single = span.1.as_deref() == Some(&[&span.0[..], &[0]].concat());
+        let keys = if is_single { "" } else { "a range from " };
+        Err(format!(
+            "{} may not {verb} {keys}{start:?}: it is bound to {prefix:?} and has no grant for it",
+            self.plugin
+        ))
     }
-    let start = String::from_utf8_lossy(&span.0);
-    Err(format!("may not {verb} {start}: it is outside the binding's prefix and grants"))
 }
 
 fn is_empty((start, end): &Span) -> bool {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Cluster, Failure, Plugin};
 use crate::prelude::*;
 
-recipes!(take, add, echo, after, now, both, draw);
+recipes!(take, add, echo, after, now, both, draw, blind, late);
 
 #[derive(Serialize, Deserialize)]
 struct Add {
@@ -72,6 +72,16 @@ fn draw(cx: &Context) -> Result<Vec<u64>> {
     Ok(vec![cx.random_u64(), cx.random_u64()])
 }
 
+#[recipe]
+fn blind(_cx: &Context) -> Result {
+    wait()
+}
+
+#[recipe]
+fn late(cx: &Context) -> Result {
+    wait_until(cx.now())
+}
+
 fn cluster() -> Cluster {
     let cluster = Cluster::new();
     cluster.deploy(Plugin::new("r").recipes(RECIPES));
@@ -82,19 +92,24 @@ fn cluster() -> Cluster {
 fn a_call_is_one_transaction_with_typed_ends() {
     let cluster = cluster();
     let client = cluster.client("alice");
-    let by = |name: &str, by| client.call("r", "add", &Add { name: name.into(), by }).reply::<i64>();
+    let by =
+        |name: &str, by| client.call("r", "add", &Add { name: name.into(), by }).reply::<i64>();
     assert_eq!((by("a", 5), by("a", -2)), (Ok(5), Ok(3)));
     let refused = Failure::Refused { by: "r".to_owned(), reason: "below zero".to_owned() };
     assert_eq!(by("a", -9), Err(refused));
     assert_eq!(client.text("a"), Some("3".to_owned()), "the refused write is dropped");
     let invalid = by("", 1).expect_err("invalid").to_string();
-    assert_eq!(invalid, "r does not take this: a counter has a name");
+    assert_eq!(invalid, "recipe r cannot use the payload: a counter has a name");
     let raw = |function, payload: &[u8]| client.call_bytes("r", function, payload).reply_bytes();
     let text = raw("add", b"{\"name\": 1}").expect_err("invalid").to_string();
-    assert!(text.starts_with("r does not take this: invalid type: integer `1`"), "{text}");
+    assert!(
+        text.starts_with("recipe r cannot use the payload: invalid type: integer `1`"),
+        "{text}"
+    );
     assert!(raw("add", b"").expect_err("invalid").to_string().contains("missing field `name`"));
     assert_eq!(raw("echo", b"\xff\0"), Ok(b"\xff\0".to_vec()));
-    assert_eq!(raw("sub", b""), Err(Failure::UnknownFunction("sub".to_owned())));
+    let unknown = raw("sub", b"").expect_err("no such function").to_string();
+    assert!(unknown.starts_with("recipe r has no function sub: it has take, add,"), "{unknown}");
     assert_eq!(raw("now", b""), Ok(cluster.now().as_millis().to_string().into_bytes()));
     let other = client.call("other", "add", &()).reply_bytes();
     assert_eq!(other, Err(Failure::UnknownPlugin("other".to_owned())));
@@ -171,6 +186,20 @@ fn the_clock_wakes_who_waits_for_it() {
     cluster.advance(Duration::from_millis(1));
     cluster.settle();
     assert_eq!((call.reply(), call.runs()), (Ok(()), 2));
+}
+
+#[test]
+fn a_wait_that_nothing_would_end_is_a_failure() {
+    let cluster = cluster();
+    let client = cluster.anonymous();
+    let why = |function| client.call("r", function, &()).reply::<()>().expect_err("failed");
+    let blind = why("blind").to_string();
+    assert!(
+        blind.starts_with("refused by r: the recipe failed: it waits without having"),
+        "{blind}"
+    );
+    let late = why("late").to_string();
+    assert_eq!(late, "refused by r: the recipe failed: it waits until a time that is over");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use super::draft::Draft;
 use super::plugin::Grants;
+use super::store::is_within;
 use crate::log::Level;
 use crate::range::Span;
 
@@ -39,7 +40,10 @@ struct Ended(String);
 
 /// Calls `function` with the host functions at work on `running`, and returns it with what the
 /// function returned, or with why it did not return.
-pub(crate) fn run<T>(running: Running, function: impl FnOnce() -> T) -> (Running, Result<T, String>) {
+pub(crate) fn run<T>(
+    running: Running,
+    function: impl FnOnce() -> T,
+) -> (Running, Result<T, String>) {
     let outer = CURRENT.replace(Some(running));
     assert!(outer.is_none(), "a plugin's function was called from within another one");
     let result = catch_unwind(AssertUnwindSafe(function)).map_err(|panic| why(&*panic));
@@ -72,16 +76,23 @@ fn why(panic: &(dyn Any + Send)) -> String {
     }
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text");
-    format!("panicked: {text}")
+    format!("plugin panicked: {text}")
 }
 
 impl Running {
-    /// Ends the call unless all of `span` may be read.
     pub(crate) fn check_read(&self, span: &Span) -> Result<(), String> {
         self.grants.check_read(span)
     }
 
     pub(crate) fn check_write(&self, span: &Span) -> Result<(), String> {
-        self.grants.check_write(span)
+        self.grants.check_write(span)?;
+        match self.draft.taken.iter().find(|key| is_within(key, span)) {
+            None => Ok(()),
+            Some(key) => Err(format!(
+                "{} writes {:?}, which the transaction writes itself",
+                self.grants.plugin,
+                String::from_utf8_lossy(key)
+            )),
+        }
     }
 }

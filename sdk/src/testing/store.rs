@@ -59,5 +59,8 @@ pub(crate) fn items_within<'a>(
     items: &'a Items,
     span: &'a Span,
 ) -> impl Iterator<Item = &'a Item> + 'a {
-    items.range(span.0.clone()..).map(|(_, item)| item).take_while(|item| is_within(&item.key, span))
+    items
+        .range(span.0.clone()..)
+        .map(|(_, item)| item)
+        .take_while(|item| is_within(&item.key, span))
 }

@@ -9,5 +9,5 @@ struct Total;
 fn add(_cx: &Context, _by: u64) -> Result<Total> {
     Ok(Total)
 }
-//~ a recipe cannot reply `Total`
-//~ with `#[derive(Serialize)] struct Reply`, or reply `Bytes`
+//~ the trait bound `Total: serde::Serialize` is not satisfied
+//~ for local types consider adding `#[derive(serde::Serialize)]` to your `Total` type

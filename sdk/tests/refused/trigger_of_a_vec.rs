@@ -5,5 +5,5 @@ use portunus_sdk::prelude::*;
 fn changed(_cx: &Context, _events: &Vec<Event>) -> Result {
     Ok(())
 }
-//~ a trigger cannot be told `&Vec<Event>`
+//~ a trigger cannot be told `&Vec<portunus_sdk::Event>`
 //~ write `fn trigger(cx: &Context, events: &[Event]) -> Result`

@@ -5,5 +5,5 @@ use portunus_sdk::prelude::*;
 fn changed(_cx: &Context, _events: &[Event]) -> Verdict {
     Verdict::Allow
 }
-//~ a trigger cannot return `Verdict`
+//~ a trigger cannot return `portunus_sdk::Verdict`
 //~ write `fn trigger(cx: &Context, events: &[Event]) -> Result`

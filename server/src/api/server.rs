@@ -11,7 +11,9 @@ use portunus_proto::etcdserverpb::kv_server::KvServer;
 use portunus_proto::etcdserverpb::lease_server::LeaseServer;
 use portunus_proto::etcdserverpb::maintenance_server::MaintenanceServer;
 use portunus_proto::etcdserverpb::watch_server::WatchServer;
+use portunus_proto::portunus::v1::lock_server::LockServer as LocksServer;
 use portunus_proto::portunus::v1::plugin_server::PluginServer;
+use portunus_proto::portunus::v1::queue_server::QueueServer;
 use portunus_proto::portunus::v1::recipe_server::RecipeServer;
 use portunus_proto::v3electionpb::election_server::ElectionServer;
 use portunus_proto::v3lockpb::lock_server::LockServer;
@@ -33,9 +35,11 @@ use super::kv::KvService;
 use super::lease::LeaseService;
 use super::listen::{Listener, TCP_KEEPALIVE, paced};
 use super::lock::LockService;
+use super::locks::LocksService;
 use super::maintenance::MaintenanceService;
 use super::meter::{Metered, Table};
 use super::plugin::{PluginService, RecipeService};
+use super::queue::QueueService;
 use super::reflection;
 use super::watch::WatchService;
 use crate::clock::Clock;
@@ -241,6 +245,10 @@ fn add_services(node: &Node, stopping: &Stopping) -> Routes {
         .max_decoding_message_size(message_bytes);
     let auth =
         AuthServer::new(AuthService { node: node() }).max_decoding_message_size(message_bytes);
+    let locks = LocksServer::new(LocksService { node: node(), ending: ending.clone() })
+        .max_decoding_message_size(message_bytes);
+    let queue = QueueServer::new(QueueService { node: node(), ending: ending.clone() })
+        .max_decoding_message_size(message_bytes);
     let plugin = PluginServer::new(PluginService { node: node(), ending })
         .max_decoding_message_size(deploy_bytes);
     let recipe =
@@ -255,12 +263,14 @@ fn add_services(node: &Node, stopping: &Stopping) -> Routes {
         .add_service(Gate::new(cluster, leadership.clone()))
         .add_service(Gate::new(maintenance, leadership.clone()))
         .add_service(Gate::new(auth, leadership.clone()))
+        .add_service(Gate::new(locks, leadership.clone()))
+        .add_service(Gate::new(queue, leadership.clone()))
         .add_service(Gate::new(plugin, leadership.clone()))
         .add_service(Gate::new(recipe, leadership))
 }
 
 /// What reflection lists.
-fn service_names() -> [&'static str; 11] {
+fn service_names() -> [&'static str; 13] {
     use portunus_proto::{etcdserverpb as etcd, portunus::v1, v3electionpb, v3lockpb};
     [
         etcd::kv_server::SERVICE_NAME,
@@ -272,6 +282,8 @@ fn service_names() -> [&'static str; 11] {
         v3lockpb::lock_server::SERVICE_NAME,
         v3electionpb::election_server::SERVICE_NAME,
         v1::plugin_server::SERVICE_NAME,
+        v1::lock_server::SERVICE_NAME,
+        v1::queue_server::SERVICE_NAME,
         v1::recipe_server::SERVICE_NAME,
         "grpc.health.v1.Health",
     ]

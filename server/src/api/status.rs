@@ -5,7 +5,7 @@ use tonic::body::Body;
 use tonic::codegen::http::Response;
 use tonic::{Code, Status};
 
-use crate::decide::Refusal;
+use crate::decide::{LockRefusal, QueueRefusal, Refusal};
 use crate::node::{Error, Failure};
 use crate::watch::Ended;
 
@@ -66,6 +66,9 @@ fn refusal_text(refusal: &Refusal) -> (Code, Option<&'static str>) {
         Refusal::Corrupt => (Code::DataLoss, "etcdserver: corrupt cluster"),
         Refusal::FeatureLevel { .. } => return (Code::FailedPrecondition, None),
         Refusal::NotApplied(_) => return (Code::Unavailable, None),
+        Refusal::Wait { .. } | Refusal::Untidy { .. } => return (Code::Unavailable, None),
+        Refusal::Lock(refusal) => return (lock_code(refusal), None),
+        Refusal::Queue(refusal) => return (queue_code(refusal), None),
         Refusal::Unreadable(_) => return (Code::Unknown, None),
         Refusal::PolicyRefused { .. }
         | Refusal::NoEarlierGeneration { .. }
@@ -86,6 +89,29 @@ fn refusal_text(refusal: &Refusal) -> (Code, Option<&'static str>) {
         | Refusal::InvalidComponent(_) => return (Code::InvalidArgument, None),
     };
     (code, Some(text))
+}
+
+fn lock_code(refusal: &LockRefusal) -> Code {
+    match refusal {
+        LockRefusal::Unnamed | LockRefusal::TooMany { .. } | LockRefusal::TooHeavy { .. } => {
+            Code::InvalidArgument
+        }
+        LockRefusal::Held { .. } => Code::Aborted,
+        LockRefusal::Differs { .. } | LockRefusal::Lost { .. } => Code::FailedPrecondition,
+    }
+}
+
+fn queue_code(refusal: &QueueRefusal) -> Code {
+    match refusal {
+        QueueRefusal::Full { .. } => Code::ResourceExhausted,
+        QueueRefusal::ClaimLost { .. } => Code::FailedPrecondition,
+        _ => Code::InvalidArgument,
+    }
+}
+
+/// A lock that was not to be had in the time the client gave it.
+pub fn not_held_in_time() -> Status {
+    Status::deadline_exceeded("portunus: the lock was not free in time")
 }
 
 /// A failure of the node as clients know it.

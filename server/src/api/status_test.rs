@@ -3,7 +3,7 @@
 use tonic::Code;
 
 use super::{of_ended_watch, of_failure, of_refusal};
-use crate::decide::Refusal;
+use crate::decide::{LockRefusal, QueueRefusal, Refusal};
 use crate::node::Failure;
 use crate::watch::Ended;
 
@@ -126,12 +126,32 @@ fn refusals() -> Vec<(Refusal, Code, &'static str)> {
             InvalidArgument,
             "portunus: recipe c cannot use the payload: no number",
         ),
+        (
+            Refusal::Wait { until_ms: None },
+            Code::Unavailable,
+            "portunus: nothing can be decided yet",
+        ),
+        (
+            Refusal::Untidy { queue: "q".into() },
+            Code::Unavailable,
+            "portunus: the queue has items to bring back first",
+        ),
+        (
+            Refusal::Lock(LockRefusal::Held { name: "door".into() }),
+            Code::Aborted,
+            "portunus: lock door is held",
+        ),
+        (
+            Refusal::Queue(QueueRefusal::Full { queue: "q".into(), max: 2 }),
+            Code::ResourceExhausted,
+            "portunus: queue q is full: 2 items wait",
+        ),
     ]
 }
 
 /// The number of variants; a new one does not compile until it has a place, and its place must be
 /// in the table above.
-const REFUSALS: usize = 37;
+const REFUSALS: usize = 41;
 
 fn place(refusal: &Refusal) -> usize {
     match refusal {
@@ -172,6 +192,10 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::UnknownFunction { .. } => 34,
         Refusal::InvalidPayload { .. } => 35,
         Refusal::FeatureLevel { .. } => 36,
+        Refusal::Wait { .. } => 37,
+        Refusal::Untidy { .. } => 38,
+        Refusal::Lock(_) => 39,
+        Refusal::Queue(_) => 40,
     }
 }
 

@@ -4,8 +4,13 @@
 mod bench;
 mod connection;
 mod dispatch;
+mod lock;
+mod lock_client;
+mod lock_hold;
 mod output;
 mod plugin;
+mod queue;
+mod queue_work;
 mod recipe;
 mod serve;
 

@@ -139,6 +139,8 @@ fn check_kind(values: &Values, flag: &'static Flag) -> Result<(), Error> {
         Kind::Millis => parse::millis(text).map(drop),
         Kind::Count => parse::count(text).map(drop),
         Kind::Bytes => parse::signed_bytes(text).map(drop),
+        // None at all is the default of some.
+        Kind::Urls if text.is_empty() && flag.default.is_empty() => Ok(()),
         Kind::Urls => Url::parse_list(text).map(drop),
         Kind::Text => Ok(()),
     };

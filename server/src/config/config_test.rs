@@ -74,7 +74,7 @@ fn every_flag_can_be_written_in_every_form() {
             Kind::Urls => "http://127.0.0.1:7".to_owned(),
             Kind::Bool => "false".to_owned(),
             _ if flag.name == "initial-cluster" => "m=http://a:1".to_owned(),
-            _ if flag.name == "data-dir" => "d".to_owned(),
+            _ if flag.default.is_empty() => "d".to_owned(),
             _ => flag.default.to_owned(),
         };
         let text = |arguments: &[&str], environment: &[(&str, &str)]| match request(

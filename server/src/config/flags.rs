@@ -97,7 +97,7 @@ pub static FLAGS: &[Flag] = &[
     flag(Compaction, "auto-compaction-retention", Kind::Text, "0", "history to keep: '30m' or hours when periodic, revisions when revision; 0 is off"),
 
     flag(Metrics, "metrics", Kind::Choice(&["basic", "extensive"]), "basic", "extensive also measures how long each kind of call takes"),
-    flag(Metrics, "listen-metrics-urls", Kind::Text, "", "more URLs that answer /metrics, /health, /livez, /readyz and /version"),
+    flag(Metrics, "listen-metrics-urls", Kind::Urls, "", "more URLs that answer /metrics, /health, /livez, /readyz and /version"),
     flag(Metrics, "cors", Kind::Text, "*", "comma-separated origins whose web pages may call; '*' is all"),
 
     flag(Logging, "log-level", Kind::Text, "info", "debug, info, warn, error, panic, fatal, or filters such as portunus::raft=debug"),

@@ -15,6 +15,8 @@ pub struct Cx<'a> {
     pub disk_is_short: bool,
     /// A shorter lease is granted this many seconds.
     pub lease_ttl_min: i64,
+    /// The leader's clock, in unix milliseconds.
+    pub now_ms: u64,
     /// For ranges at an older revision; without it they are refused as compacted.
     pub past: Option<&'a dyn Past>,
 }

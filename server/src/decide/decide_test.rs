@@ -21,6 +21,7 @@ fn cx() -> Cx<'static> {
         db_size_bytes: 0,
         disk_is_short: false,
         lease_ttl_min: 2,
+        now_ms: 0,
         past: None,
     }
 }

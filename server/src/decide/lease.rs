@@ -4,7 +4,7 @@ use portunus_proto::etcdserverpb as pb;
 
 use super::request::header;
 use super::writer::Writer;
-use super::{Refusal, Reply};
+use super::{Refusal, Reply, lock};
 use crate::effect::Effect;
 use crate::limits::LEASE_TTL_SECONDS_MAX;
 use crate::types::LeaseId;
@@ -48,12 +48,14 @@ pub(super) fn revoke(
 }
 
 /// Revokes each lease that exists, at a revision of its own.
-pub(super) fn expire(writer: &mut Writer<'_>, ids: &[LeaseId]) -> Vec<LeaseId> {
+pub(super) fn expire(writer: &mut Writer<'_>, ids: &[LeaseId], now_ms: u64) -> Vec<LeaseId> {
     let mut revoked = Vec::with_capacity(ids.len());
     for id in ids {
         if writer.check_lease(*id).is_ok() && !id.is_none() {
             writer.begin_revision();
+            let held = lock::held_by(writer.head, *id);
             end(writer, *id);
+            lock::delay_after(writer, &held, now_ms);
             revoked.push(*id);
         }
     }

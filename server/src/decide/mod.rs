@@ -3,6 +3,8 @@
 //! clock, no randomness, no IO beyond reading an older revision through [`Past`].
 
 pub mod kv;
+pub mod lock;
+pub mod queue;
 pub mod txn;
 
 mod alarm;
@@ -24,10 +26,12 @@ mod writer;
 
 pub use context::{Cx, Past, PastView};
 pub use draft::Draft;
+pub use lock::LockRefusal;
 pub use plugin_request::{
     Advance, Deploy, RecipeCall, Rollback, SetMode, SetTrigger, TriggerChange, Undeploy,
 };
 pub use policy::{Write, resolve};
+pub use queue::QueueRefusal;
 pub use refusal::Refusal;
 pub use request::{Reply, Request};
 pub use run::{check, decide};
@@ -40,6 +44,8 @@ mod model_test;
 mod registry_test;
 #[cfg(test)]
 mod requests;
+#[cfg(test)]
+mod stepper;
 
 #[cfg(test)]
 #[path = "decide_test.rs"]

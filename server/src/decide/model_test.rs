@@ -67,6 +67,7 @@ fn cx<'a>(past: &'a PastView<'a>) -> Cx<'a> {
         db_size_bytes: 0,
         disk_is_short: false,
         lease_ttl_min: 2,
+        now_ms: 0,
         past: Some(past),
     }
 }

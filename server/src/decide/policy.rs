@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use portunus_proto::etcdserverpb as pb;
+use portunus_proto::portunus::v1::{LockSaid, QueueSaid};
 
 use super::writer::Writer;
 use super::{Cx, Draft, Refusal, Reply, Request, decide};
@@ -78,7 +79,10 @@ impl Reply {
             Reply::LeaseRevoke(reply) => &mut reply.header,
             Reply::Alarm(reply) => &mut reply.header,
             Reply::LeaseExpire(_) => return,
-            Reply::Called { revision, .. } | Reply::Done { revision } => {
+            Reply::Called { revision, .. }
+            | Reply::Done { revision }
+            | Reply::Lock(LockSaid { revision, .. })
+            | Reply::Queue(QueueSaid { revision, .. }) => {
                 *revision = now;
                 return;
             }

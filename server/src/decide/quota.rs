@@ -3,7 +3,7 @@
 use pb::request_op::Request as Op;
 use portunus_proto::etcdserverpb as pb;
 
-use super::{Cx, Refusal, Request, Write};
+use super::{Cx, Refusal, Request, Write, lock, queue};
 use crate::effect::AlarmKind;
 use crate::limits::{QUOTA_LEASE_BYTES, QUOTA_PUT_OVERHEAD_BYTES};
 use crate::machine::State;
@@ -34,7 +34,8 @@ pub(super) fn check(
 /// Requests on keys and leases, as opposed to those that keep the cluster going.
 fn is_clients(request: &Request) -> bool {
     use Request::{
-        Advance, Call, Compact, DeleteRange, LeaseExpire, LeaseGrant, LeaseRevoke, Put, Txn,
+        Advance, Call, Compact, DeleteRange, LeaseExpire, LeaseGrant, LeaseRevoke, Lock, Put,
+        Queue, Txn,
     };
     matches!(
         request,
@@ -47,6 +48,8 @@ fn is_clients(request: &Request) -> bool {
             | LeaseExpire(_)
             | Call(_)
             | Advance(_)
+            | Lock(_)
+            | Queue(_)
     )
 }
 
@@ -56,6 +59,8 @@ fn cost(request: &Request) -> i64 {
         Request::Put(put) => put_cost(put),
         Request::Txn(txn) => txn_cost(txn),
         Request::LeaseGrant(_) => QUOTA_LEASE_BYTES,
+        Request::Lock(ask) => lock::growth(ask) as i64,
+        Request::Queue(ask) => queue::growth(ask) as i64,
         Request::Deploy(deploy) => deploy.components.iter().map(|c| c.bytes.len() as i64).sum(),
         _ => 0,
     }

@@ -1,6 +1,11 @@
 //! Why a decision is no. The texts name the reason for logs; what a client is told is the
 //! business of whoever speaks its protocol.
 
+use bytes::Bytes;
+
+use super::lock::LockRefusal;
+use super::queue::QueueRefusal;
+
 /// A correct answer that the client dislikes. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -48,6 +53,17 @@ pub enum Refusal {
     /// A revision that is sequenced but not applied: decide again once it is. Not for clients.
     #[error("revision {0} is not applied yet")]
     NotApplied(i64),
+    /// Nothing can be decided yet: again when something that was read changes, or at this time in
+    /// unix milliseconds. Not for clients.
+    #[error("nothing can be decided yet")]
+    Wait { until_ms: Option<u64> },
+    /// Items of the queue must be brought back first. Not for clients.
+    #[error("the queue has items to bring back first")]
+    Untidy { queue: Bytes },
+    #[error(transparent)]
+    Lock(LockRefusal),
+    #[error(transparent)]
+    Queue(QueueRefusal),
     /// The record of an older revision could not be read; a failure of this member's disk.
     #[error("{0}")]
     Unreadable(String),

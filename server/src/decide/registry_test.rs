@@ -24,6 +24,7 @@ const CX: Cx<'static> = Cx {
     db_size_bytes: 0,
     disk_is_short: false,
     lease_ttl_min: 2,
+    now_ms: 0,
     past: None,
 };
 

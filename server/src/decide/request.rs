@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use portunus_proto::etcdserverpb as pb;
+use portunus_proto::portunus::v1::{LockAsk, LockSaid, QueueAsk, QueueSaid};
 
 use super::{Advance, Deploy, RecipeCall, Rollback, SetMode, SetTrigger, Undeploy};
 use crate::effect::{AlarmKind, Attributes};
@@ -35,6 +36,10 @@ pub enum Request {
     /// What a trigger wrote, which comes with the decision, and its new cursor.
     Advance(Advance),
     SetTrigger(SetTrigger),
+    /// May wait.
+    Lock(LockAsk),
+    /// May wait.
+    Queue(QueueAsk),
     /// A member's word about itself.
     Publish(Attributes),
     /// Every member knows the effects of this level.
@@ -58,6 +63,8 @@ pub enum Reply {
         revision: i64,
         payload: Bytes,
     },
+    Lock(LockSaid),
+    Queue(QueueSaid),
     /// It is done; there is nothing to tell but the store's revision.
     Done {
         revision: i64,

@@ -4,7 +4,9 @@ use bytes::Bytes;
 
 use super::writer::Writer;
 use super::{Cx, Draft, Refusal, Reply, Request, Write};
-use super::{alarm, compact, gate, kv, lease, policy, quota, registry, trigger, txn};
+use super::{
+    alarm, compact, gate, kv, lease, lock, policy, queue, quota, registry, trigger, txn,
+};
 use crate::machine::State;
 
 /// Checks that need nothing but the request, so that they can be made before it is queued.
@@ -14,6 +16,7 @@ pub fn check(request: &Request, max_txn_ops: usize) -> Result<(), Refusal> {
         Request::DeleteRange(delete) => kv::check_delete(delete),
         Request::Txn(txn) => txn::check(txn, max_txn_ops),
         Request::Deploy(deploy) => registry::check(deploy),
+        Request::Queue(ask) => queue::check(ask, max_txn_ops),
         _ => Ok(()),
     }
 }
@@ -34,7 +37,10 @@ pub fn decide(
     let before = gate::before(&writer);
     policy::check(added, &mut writer)?;
     let mut reply = match request {
-        Request::Put(put) => Reply::Put(kv::put(&mut writer, put)?),
+        Request::Put(put) => {
+            queue::check_put(&mut writer, &put.key, &put.value)?;
+            Reply::Put(kv::put(&mut writer, put)?)
+        }
         Request::DeleteRange(delete) => Reply::DeleteRange(kv::delete_range(&mut writer, delete)),
         Request::Txn(request) => Reply::Txn(txn::run(&mut writer, request, cx.past)?),
         Request::Compact(request) => Reply::Compact(compact::compact(&mut writer, request)?),
@@ -45,7 +51,7 @@ pub fn decide(
         Request::LeaseCheckpoint { id, remaining } => {
             lease::checkpoint(&mut writer, *id, *remaining)
         }
-        Request::LeaseExpire(ids) => Reply::LeaseExpire(lease::expire(&mut writer, ids)),
+        Request::LeaseExpire(ids) => Reply::LeaseExpire(lease::expire(&mut writer, ids, cx.now_ms)),
         Request::Alarm(request) => Reply::Alarm(alarm::alarm(&mut writer, request)),
         Request::Deploy(request) => registry::deploy(&mut writer, request)?,
         Request::Undeploy(request) => registry::undeploy(&mut writer, request)?,
@@ -54,6 +60,8 @@ pub fn decide(
         Request::Call(_) => Reply::Called { revision: writer.head.revision, payload: Bytes::new() },
         Request::Advance(request) => trigger::advance(&mut writer, request)?,
         Request::SetTrigger(request) => trigger::set(&mut writer, request)?,
+        Request::Lock(ask) => Reply::Lock(lock::decide(&mut writer, ask, cx.now_ms)?),
+        Request::Queue(ask) => Reply::Queue(queue::decide(&mut writer, ask, cx)?),
         Request::Publish(own) => registry::publish(&mut writer, own),
         Request::RaiseFeatureLevel(level) => registry::raise_level(&mut writer, *level),
     };

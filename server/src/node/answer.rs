@@ -38,13 +38,15 @@ impl From<Bounce> for Error {
 #[derive(Debug)]
 pub struct Call {
     pub ask: Ask,
+    /// Its place among those that wait; 0 until it does.
+    pub order: u64,
     caller: oneshot::Sender<Delivery>,
 }
 
 impl Call {
     pub fn new(ask: Ask) -> (Self, oneshot::Receiver<Delivery>) {
         let (caller, answer) = oneshot::channel();
-        (Self { ask, caller }, answer)
+        (Self { ask, order: 0, caller }, answer)
     }
 
     /// True when nobody waits any more (the client went away or its deadline passed). Such a call

@@ -143,7 +143,7 @@ impl Node {
     }
 
     /// Asks whoever leads. Asks again only on proof that nothing was executed.
-    async fn ask_leader(&self, mut ask: Ask) -> Result<Executed, Error> {
+    pub(super) async fn ask_leader(&self, mut ask: Ask) -> Result<Executed, Error> {
         if self.shared.reign().is_some() {
             match self.ask_here(ask).await {
                 Err(Bounce::NotExecuted(back, Failure::NotLeader)) => ask = *back,

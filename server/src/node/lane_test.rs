@@ -105,6 +105,30 @@ async fn a_reservation_ends_with_its_time() {
     hand.close().await;
 }
 
+/// What the steps come to one after the other; each recipe must have answered that.
+fn replay(order: BTreeMap<i64, (Ask, Option<Bytes>)>) -> BTreeMap<Bytes, i64> {
+    let mut model: BTreeMap<Bytes, i64> = BTreeMap::new();
+    for (revision, (ask, payload)) in order {
+        let (key, value) = match ask {
+            Ask::Decide(Request::Put(put)) => {
+                (put.key, String::from_utf8_lossy(&put.value).parse().expect("a number"))
+            }
+            Ask::Decide(Request::Call(call)) => {
+                let value = model.get(&call.payload).copied().unwrap_or(0) + 1;
+                let answered = String::from_utf8(payload.expect("a reply").to_vec());
+                assert_eq!(answered.as_deref(), Ok(&*value.to_string()), "at {revision}");
+                (call.payload, value)
+            }
+            other => panic!("{other:?}"),
+        };
+        if key.starts_with(b"n/") {
+            *model.entry("audit".into()).or_default() += 1;
+        }
+        model.insert(key, value);
+    }
+    model
+}
+
 /// Random calls and puts, batches overtaken at random, entries lost at random: what comes out is
 /// what the same steps give one after the other, in the order of their revisions.
 #[tokio::test(flavor = "multi_thread")]
@@ -155,26 +179,7 @@ async fn chained_batches_equal_a_serial_order() {
         };
         assert!(order.insert(revision, (ask, payload)).is_none(), "two steps at {revision}");
     }
-    let mut model: BTreeMap<Bytes, i64> = BTreeMap::new();
-    for (revision, (ask, payload)) in order {
-        let (key, value) = match ask {
-            Ask::Decide(Request::Put(put)) => {
-                (put.key, String::from_utf8_lossy(&put.value).parse().expect("a number"))
-            }
-            Ask::Decide(Request::Call(call)) => {
-                let value = model.get(&call.payload).copied().unwrap_or(0) + 1;
-                let answered = String::from_utf8(payload.expect("a reply").to_vec());
-                assert_eq!(answered.as_deref(), Ok(&*value.to_string()), "at {revision}");
-                (call.payload, value)
-            }
-            other => panic!("{other:?}"),
-        };
-        if key.starts_with(b"n/") {
-            *model.entry("audit".into()).or_default() += 1;
-        }
-        model.insert(key, value);
-    }
-    for (key, value) in model {
+    for (key, value) in replay(order) {
         let key = String::from_utf8_lossy(&key).into_owned();
         assert_eq!(hand.value(&key), Some(value.to_string()), "{key}");
     }

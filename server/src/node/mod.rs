@@ -31,6 +31,7 @@ mod plugin_facts;
 mod plugins;
 mod policies;
 mod position;
+mod queue;
 mod readings;
 mod reads;
 mod reaper;
@@ -58,12 +59,15 @@ pub use duties::AutoCompaction;
 pub use error::{Error, Failure};
 pub use explain::Explained;
 pub use handle::Node;
-pub use lock::{Elected, LineError, Observation, Place, Standing};
+pub use lock::{
+    Acquired, Elected, LineError, LockCourse, LockNews, Observation, Place, Standing,
+};
 pub use members::{Member, NodeStatus};
 pub use plugin::Said as PolicySaid;
 pub use plugin_facts::{BindingFacts, Blamed, Inspection, TriggerFacts};
 pub use plugins::{Source, Wanted};
 pub use policies::Inspected;
+pub use queue::Consumer;
 pub use reads::HashKv;
 pub use recipes::Called;
 pub use shared::{Identity, Options};

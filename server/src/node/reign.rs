@@ -114,6 +114,7 @@ impl Sequencer {
         self.reservation = None;
         // Who was told to wait here must hear that here is somewhere else now.
         let parked = if why == Failure::NotLeader { Failure::LeaderChanged } else { why };
+        self.lines.drain().into_iter().for_each(|call| call.bounce(parked));
         self.parked.end(parked);
     }
 

@@ -6,7 +6,7 @@ use portunus_proto::etcdserverpb as pb;
 use portunus_proto::etcdserverpb::request_op::Request as Op;
 
 use super::plugin::{Bindings, Named};
-use crate::decide::{RecipeCall, Refusal, Request};
+use crate::decide::{self, RecipeCall, Refusal, Request};
 use crate::effect::Mode;
 use crate::machine::State;
 use crate::types::{KeyRange, LeaseId};
@@ -57,6 +57,16 @@ pub fn possible_writes(head: &State, request: &Request) -> Vec<KeyRange> {
         Request::LeaseRevoke(revoke) => {
             let keys = head.lease_keys(LeaseId(revoke.id));
             ranges.extend(keys.into_iter().map(KeyRange::single));
+        }
+        Request::Lock(ask) => {
+            let names = decide::lock::names(ask).into_iter();
+            ranges.extend(names.map(|name| KeyRange::prefix([&name[..], b"/"].concat())));
+        }
+        Request::Queue(ask) => {
+            ranges.push(KeyRange::prefix(decide::queue::prefix(ask)));
+            if let Some(txn) = decide::queue::txn(ask) {
+                collect(txn, &mut ranges);
+            }
         }
         _ => {}
     }

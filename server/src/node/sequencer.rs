@@ -22,6 +22,7 @@ use super::error::Failure;
 use super::lease_book::LeaseBook;
 use super::parked::{Lot, Pending};
 use super::plugin::{Bindings, Handled, Verdicts};
+use super::queue::Lines;
 use super::reign::Reign;
 use super::reserve::Reservation;
 use super::route::{Route, route};
@@ -76,6 +77,8 @@ pub struct Sequencer {
     pub(super) acknowledged: Vec<BindingId>,
     /// Decisions that wait for something to change.
     pub(super) parked: Lot,
+    /// Those of them that wait for the same thing.
+    pub(super) lines: Lines,
     /// Keys kept free for a job that was overtaken again and again.
     pub(super) reservation: Option<Reservation>,
     /// Those that would write there.
@@ -108,6 +111,7 @@ impl Sequencer {
             order: 0,
             acknowledged: Vec::new(),
             parked: Lot::default(),
+            lines: Lines::default(),
             reservation: None,
             standing_back: Vec::new(),
             released: Vec::new(),
@@ -206,9 +210,9 @@ impl Sequencer {
         self.propose(batch);
     }
 
-    fn decide(&mut self, call: Call, batch: &mut Batch) {
+    pub(super) fn decide(&mut self, call: Call, batch: &mut Batch) {
         if call.is_abandoned() {
-            return;
+            return self.leave_line(&call);
         }
         if self.reign.leading().is_none() {
             return call.bounce(Failure::NotLeader);
@@ -221,6 +225,9 @@ impl Sequencer {
             Ask::Decide(request) => {
                 let bindings = Arc::clone(&self.bindings);
                 match route(&self.head, &bindings, request) {
+                    Route::Here if matches!(request, Request::Lock(_) | Request::Queue(_)) => {
+                        self.decide_or_park(call, batch);
+                    }
                     Route::Here => self.evaluate(call, &[], Bytes::new(), batch),
                     Route::Lane(named) => self.to_lane(&named.id, call),
                     Route::Refused(refusal) => self.refuse(call, refusal, batch),
@@ -270,6 +277,10 @@ impl Sequencer {
         if let Err(Refusal::NotApplied(_)) = result {
             return self.later.push(call);
         }
+        if let Err(Refusal::Wait { .. } | Refusal::Untidy { .. }) = result {
+            // Its time was over when it was judged and is not now, or the reverse.
+            return self.decide(call, batch);
+        }
         let full = result == Err(Refusal::NoSpace);
         self.note(&draft);
         let confirm = draft.effects.is_empty();
@@ -281,7 +292,7 @@ impl Sequencer {
     }
 
     /// Keeps what the sequencer itself must know of new effects.
-    fn note(&mut self, draft: &Draft) {
+    pub(super) fn note(&mut self, draft: &Draft) {
         let now = self.shared.clock.now();
         for change in &draft.changes {
             self.recent.push(change);
@@ -293,7 +304,7 @@ impl Sequencer {
         }
     }
 
-    fn raise_no_space(&mut self, batch: &mut Batch) {
+    pub(super) fn raise_no_space(&mut self, batch: &mut Batch) {
         let member = self.shared.identity.member;
         if let Some(request) = Request::raise_no_space(&self.head, member) {
             self.evaluate_own(request, batch);

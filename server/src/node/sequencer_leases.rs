@@ -61,6 +61,7 @@ impl Sequencer {
             return;
         }
         self.look_after_reservation();
+        self.lines.sweep();
         self.parked.sweep(SWEPT_PER_TICK.max(self.parked.len() / SWEEP_TICKS));
         self.decide_released();
         let now = self.shared.clock.now();

@@ -162,6 +162,7 @@ impl Shared {
             db_size_bytes: self.store.live_bytes() as i64,
             disk_is_short: self.space.is_short() || self.wal.space_short(),
             lease_ttl_min: self.options.lease_ttl_min(),
+            now_ms: self.clock.unix_ms(),
             past: Some(self),
         }
     }

@@ -161,8 +161,13 @@ impl Sequencer {
     }
 
     pub(super) fn refuse(&mut self, call: Call, refusal: Refusal, batch: &mut Batch) {
-        if let Refusal::NotApplied(_) = refusal {
-            return self.later.push(call);
+        match refusal {
+            Refusal::NotApplied(_) => return self.later.push(call),
+            Refusal::Untidy { queue } => {
+                self.tidy(queue, batch);
+                return self.decide(call, batch);
+            }
+            _ => {}
         }
         let result = said(&call.ask, Err(refusal), Bytes::new());
         batch.add(&mut Draft::default(), Decided { call, result, confirm: true });

@@ -53,6 +53,8 @@ mod ask_tag {
     pub const CALL: u8 = 16;
     pub const ADVANCE: u8 = 17;
     pub const SET_TRIGGER: u8 = 18;
+    pub const LOCK: u8 = 19;
+    pub const QUEUE: u8 = 20;
 }
 
 pub fn encode_ask(ask: &Ask) -> Bytes {
@@ -99,6 +101,8 @@ fn encode_request(request: &Request, out: &mut BytesMut) {
         Request::Call(ask) => put(out, ask_tag::CALL, &record::RecipeCall::from(ask)),
         Request::Advance(ask) => put(out, ask_tag::ADVANCE, &record::Advance::from(ask)),
         Request::SetTrigger(ask) => put(out, ask_tag::SET_TRIGGER, &record::SetTrigger::from(ask)),
+        Request::Lock(ask) => put(out, ask_tag::LOCK, ask),
+        Request::Queue(ask) => put(out, ask_tag::QUEUE, ask),
         Request::Publish(own) => put_effect(out, &Effect::Publish(own.clone())),
         Request::RaiseFeatureLevel(level) => put_effect(out, &Effect::FeatureLevel(*level)),
     }
@@ -121,6 +125,8 @@ pub fn decode_ask(mut bytes: Bytes) -> Result<Ask, WireError> {
         ask_tag::CALL => Request::Call(record::RecipeCall::decode(bytes)?.into()),
         ask_tag::ADVANCE => Request::Advance(record::Advance::decode(bytes)?.into()),
         ask_tag::SET_TRIGGER => Request::SetTrigger(record::SetTrigger::decode(bytes)?.try_into()?),
+        ask_tag::LOCK => Request::Lock(Message::decode(bytes)?),
+        ask_tag::QUEUE => Request::Queue(Message::decode(bytes)?),
         ask_tag::EFFECTS => request_of(effect::decode_effects(&bytes))?,
         ask_tag::KEEP_ALIVE => return Ok(Ask::KeepAlive(LeaseId(int(&mut bytes)?))),
         ask_tag::TIME_TO_LIVE => {
@@ -158,6 +164,8 @@ mod reply_tag {
     pub const TIME_TO_LIVE: u8 = 10;
     pub const EXPIRED: u8 = 11;
     pub const CALLED: u8 = 12;
+    pub const LOCK: u8 = 13;
+    pub const QUEUE: u8 = 14;
     pub const REFUSED: u8 = 64;
     pub const NOT_EXECUTED: u8 = 65;
     pub const UNKNOWN: u8 = 66;
@@ -217,6 +225,8 @@ fn encode_said(said: &Said, index: u64, out: &mut BytesMut) {
             let called = record::Called { revision: *revision, payload: payload.clone() };
             append(head(out, reply_tag::CALLED, index), &called);
         }
+        Said::Reply(Reply::Lock(said)) => append(head(out, reply_tag::LOCK, index), said),
+        Said::Reply(Reply::Queue(said)) => append(head(out, reply_tag::QUEUE, index), said),
         Said::Reply(Reply::LeaseExpire(ids)) => {
             let out = head(out, reply_tag::EXPIRED, index);
             ids.iter().for_each(|id| out.put_i64(id.0));
@@ -269,6 +279,8 @@ fn decode_said(tag: u8, mut bytes: Bytes) -> Result<Said, WireError> {
             let record::Called { revision, payload } = Message::decode(bytes)?;
             Reply::Called { revision, payload }
         }
+        reply_tag::LOCK => Reply::Lock(Message::decode(bytes)?),
+        reply_tag::QUEUE => Reply::Queue(Message::decode(bytes)?),
         reply_tag::EXPIRED => Reply::LeaseExpire(lease_ids(bytes)?),
         reply_tag::KEEP_ALIVE => {
             let (ttl, revision) = (int(&mut bytes)?, int(&mut bytes)?);

@@ -3,7 +3,7 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::wire::WireError;
-use crate::decide::Refusal;
+use crate::decide::{LockRefusal, QueueRefusal, Refusal};
 
 /// Refusals without content. Numbers are for ever.
 const PLAIN: [(Refusal, u8); 16] = [
@@ -46,6 +46,8 @@ const NO_RECIPE: u8 = 49;
 const PLUGIN_DISABLED: u8 = 50;
 const UNKNOWN_FUNCTION: u8 = 51;
 const INVALID_PAYLOAD: u8 = 52;
+const LOCK: u8 = 53;
+const QUEUE: u8 = 54;
 
 pub fn encode_refusal(refusal: &Refusal, out: &mut BytesMut) {
     if let Some((_, code)) = PLAIN.iter().find(|(plain, _)| plain == refusal) {
@@ -96,6 +98,16 @@ pub fn encode_refusal(refusal: &Refusal, out: &mut BytesMut) {
         Refusal::InvalidPayload { plugin, reason } => {
             texts(out, INVALID_PAYLOAD, &[plugin, reason]);
         }
+        Refusal::Lock(refusal) => {
+            let (kind, pair, name) = refusal.to_parts();
+            numbers(out, LOCK, &[kind.into(), pair[0], pair[1]]);
+            text_of(out, &name);
+        }
+        Refusal::Queue(refusal) => {
+            let (kind, pair, words) = refusal.to_parts();
+            numbers(out, QUEUE, &[kind.into(), pair[0], pair[1]]);
+            words.iter().for_each(|word| text_of(out, word));
+        }
         plain => tracing::error!(%plain, "a refusal without a number between members"),
     }
 }
@@ -143,6 +155,15 @@ pub fn decode_refusal(mut bytes: Bytes) -> Result<Refusal, WireError> {
             cursor: number(b)? as i64,
             revision: number(b)? as i64,
         },
+        LOCK => {
+            let (kind, pair) = (number(b)? as u8, [number(b)?, number(b)?]);
+            Refusal::Lock(LockRefusal::from_parts(kind, pair, text(b)?).ok_or_else(ends_early)?)
+        }
+        QUEUE => {
+            let (kind, pair) = (number(b)? as u8, [number(b)?, number(b)?]);
+            let words = [text(b)?, text(b)?];
+            Refusal::Queue(QueueRefusal::from_parts(kind, pair, words).ok_or_else(ends_early)?)
+        }
         NO_RECIPE => Refusal::NoRecipe(text(b)?),
         PLUGIN_DISABLED => Refusal::PluginDisabled(text(b)?),
         UNKNOWN_FUNCTION => {
@@ -160,10 +181,12 @@ fn numbers(out: &mut BytesMut, code: u8, values: &[u64]) {
 
 fn texts(out: &mut BytesMut, code: u8, values: &[&str]) {
     out.put_u8(code);
-    for value in values {
-        out.put_u32(value.len() as u32);
-        out.put_slice(value.as_bytes());
-    }
+    values.iter().for_each(|value| text_of(out, value));
+}
+
+fn text_of(out: &mut BytesMut, value: &str) {
+    out.put_u32(value.len() as u32);
+    out.put_slice(value.as_bytes());
 }
 
 fn number(bytes: &mut Bytes) -> Result<u64, WireError> {

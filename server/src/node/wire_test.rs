@@ -2,10 +2,11 @@
 
 use bytes::{Bytes, BytesMut};
 use portunus_proto::etcdserverpb as pb;
+use portunus_proto::portunus::v1::{LockAsk, LockSaid, QueueAsk, QueueSaid, lock_ask, queue_ask};
 
 use super::{Delivered, decode_ask, decode_delivery, encode_ask, encode_delivery};
 use crate::decide::{
-    Advance, Deploy, RecipeCall, Refusal, Reply, Request, Rollback, SetMode, SetTrigger,
+    Advance, Deploy, LockRefusal, QueueRefusal, RecipeCall, Refusal, Reply, Request, Rollback, SetMode, SetTrigger,
     TriggerChange, Undeploy,
 };
 use crate::effect::{Binding, Component, Mode, Plugin};
@@ -65,6 +66,8 @@ fn requests() -> Vec<Request> {
         Request::SetTrigger(trigger(TriggerChange::Resume)),
         Request::SetTrigger(trigger(TriggerChange::Skip { to: None })),
         Request::SetTrigger(trigger(TriggerChange::Skip { to: Some(9) })),
+        Request::Lock(LockAsk { ask: Some(lock_ask::Ask::Release(Default::default())) }),
+        Request::Queue(QueueAsk { ask: Some(queue_ask::Ask::Tidy("q".into())) }),
         Request::Publish(Default::default()),
         Request::RaiseFeatureLevel(2),
     ]
@@ -90,6 +93,8 @@ fn answers_read_back() {
         Said::Reply(Reply::Put(pb::PutResponse { prev_kv: "x".into(), ..Default::default() })),
         Said::Reply(Reply::Txn(pb::TxnResponse { succeeded: true, ..Default::default() })),
         Said::Reply(Reply::Done { revision: 3 }),
+        Said::Reply(Reply::Lock(LockSaid { revision: 3, granted: true, ..Default::default() })),
+        Said::Reply(Reply::Queue(QueueSaid { revision: 3, said: None })),
         Said::Reply(Reply::Called { revision: 3, payload: "p".into() }),
         Said::Reply(Reply::LeaseExpire(vec![LeaseId(5)])),
         Said::KeepAlive(KeepAlive { ttl: 4, revision: 5 }),
@@ -116,6 +121,18 @@ fn failures_keep_what_is_known_of_the_execution() {
 fn refusals_read_back() {
     let refusals = [
         Refusal::EmptyKey,
+        Refusal::Lock(LockRefusal::Unnamed),
+        Refusal::Lock(LockRefusal::TooMany { names: 3, max: 2 }),
+        Refusal::Lock(LockRefusal::TooHeavy { weight: 3, permits: 2 }),
+        Refusal::Lock(LockRefusal::Differs { name: "n".into() }),
+        Refusal::Lock(LockRefusal::Held { name: "n".into() }),
+        Refusal::Lock(LockRefusal::Lost { name: "n".into() }),
+        Refusal::Queue(QueueRefusal::Unnamed),
+        Refusal::Queue(QueueRefusal::Text { key: "k".into(), at: 4, what: "w".into() }),
+        Refusal::Queue(QueueRefusal::BatchTooLarge { items: 3, max: 2 }),
+        Refusal::Queue(QueueRefusal::Priority { priority: 3, max: 2 }),
+        Refusal::Queue(QueueRefusal::Full { queue: "q".into(), max: 2 }),
+        Refusal::Queue(QueueRefusal::ClaimLost { id: u64::MAX }),
         Refusal::Corrupt,
         Refusal::NotApplied(7),
         Refusal::FeatureLevel { needed: 2, level: 1 },

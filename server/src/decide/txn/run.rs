@@ -12,7 +12,7 @@ use super::check::is_read_only;
 use super::compare::all_hold;
 use crate::decide::request::header;
 use crate::decide::writer::Writer;
-use crate::decide::{Draft, Past, Refusal, kv};
+use crate::decide::{Draft, Past, Refusal, kv, queue};
 use crate::machine::State;
 use crate::types::LeaseId;
 use crate::view::ReadSet;
@@ -156,5 +156,6 @@ fn check_put(writer: &mut Writer<'_>, put: &pb::PutRequest) -> Result<(), Refusa
     if (put.ignore_value || put.ignore_lease) && writer.get(&put.key).is_none() {
         return Err(Refusal::KeyNotFound);
     }
+    queue::check_put(writer, &put.key, &put.value)?;
     writer.check_lease(LeaseId(put.lease))
 }

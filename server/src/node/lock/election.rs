@@ -45,8 +45,7 @@ impl Node {
         lease: LeaseId,
         value: Bytes,
     ) -> Result<Option<i64>, Error> {
-        let put =
-            pb::PutRequest { key: key.clone(), value, lease: lease.0, ..Default::default() };
+        let put = pb::PutRequest { key: key.clone(), value, lease: lease.0, ..Default::default() };
         let put = pb::request_op::Request::RequestPut(put);
         let answer = self.transact(if_created_at(key, revision, vec![put])).await?;
         Ok(answer.succeeded.then(|| answer.header.map_or(0, |header| header.revision)))

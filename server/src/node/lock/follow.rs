@@ -11,14 +11,21 @@ use crate::watch::{Create, WatchStream};
 /// What a followed key came to.
 pub(super) enum Seen {
     /// Put, with the revision that the answer tells.
-    Put { kv: KeyValue, revision: i64 },
+    Put {
+        kv: KeyValue,
+        revision: i64,
+    },
     Deleted,
 }
 
 impl Node {
     /// Returns once one of the keys may have been deleted at `from` or later. The state tells
     /// whether it was.
-    pub(super) async fn until_deleted(&self, keys: &[Bytes], from: i64) -> Result<(), Failure> {
+    pub(in crate::node) async fn until_deleted(
+        &self,
+        keys: &[Bytes],
+        from: i64,
+    ) -> Result<(), Failure> {
         let mut watch = self.watch_hub().open();
         for key in keys {
             watch.create(Create {

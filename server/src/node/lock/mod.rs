@@ -9,9 +9,11 @@
 
 mod election;
 mod follow;
+mod held;
 mod line;
 mod place;
 
 pub use election::{Elected, Observation};
+pub use held::{Acquired, LockCourse, LockNews};
 pub use line::LineError;
 pub use place::{Place, Standing};

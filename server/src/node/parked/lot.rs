@@ -133,13 +133,14 @@ impl Lot {
         woken.into_iter().map(|(_, pending)| pending).collect()
     }
 
-    /// Looks at `count` of them, others each time, and forgets those whose callers have gone.
+    /// Looks at `count` of them, others each time, and wakes those whose callers have gone, so that
+    /// they are passed over.
     pub fn sweep(&mut self, count: usize) {
         for _ in 0..count.min(self.spots.len()) {
             self.swept = (self.swept + 1) % self.spots.len();
             let parked = self.spots[self.swept].as_ref();
             if parked.is_some_and(|parked| parked.pending.call().is_abandoned()) {
-                drop(self.take(self.swept as Spot));
+                self.wake(self.swept as Spot);
             }
         }
     }

@@ -256,6 +256,9 @@ impl<'a> Evaluation<'a> {
         let (decided, reads) = decide::resolve(&mut after, request, &added, reads, &cx);
         let changes = match decided {
             Ok(changes) => changes,
+            Err(Refusal::Wait { until_ms }) => {
+                return Came::To(Finding::Wait(until_ms), reads, None);
+            }
             Err(refusal) => return Came::To(Finding::Refuse(refusal), reads, None),
         };
         if changes.is_empty() || !self.head.bindings.has_policies() {

@@ -182,6 +182,7 @@ impl Inner {
             db_size_bytes: 0,
             disk_is_short: false,
             lease_ttl_min: 2,
+            now_ms: 0,
             past: None,
         };
         let mut draft = Draft::default();

@@ -1,0 +1,200 @@
+//! Taking places and getting them granted, all names of a caller at once.
+
+use bytes::Bytes;
+use portunus_proto::portunus::v1::{
+    LockAcquireRequest, LockAwait, LockMode, LockPlace, LockRecord, LockSaid,
+};
+
+use super::line::{Turn, delay_key, holds, key, turn};
+use super::{line, record};
+use crate::decide::writer::Writer;
+use crate::decide::{LockRefusal, Refusal};
+use crate::types::{Item, KeyRange, LeaseId};
+
+/// Names in one call: each costs a look at its line with every decision.
+const NAMES_MAX: usize = 32;
+
+/// Checks that need no state.
+fn check(request: &LockAcquireRequest) -> Result<(), Refusal> {
+    let names = &request.names;
+    let twice = names.iter().enumerate().any(|(n, name)| names[..n].contains(name));
+    if names.is_empty() || names.iter().any(Bytes::is_empty) || twice {
+        return Err(Refusal::Lock(LockRefusal::Unnamed));
+    }
+    if names.len() > NAMES_MAX {
+        return Err(Refusal::Lock(LockRefusal::TooMany { names: names.len(), max: NAMES_MAX }));
+    }
+    let weight = request.weight.max(1);
+    if request.mode() == LockMode::Permits && weight > request.permits {
+        return Err(Refusal::Lock(LockRefusal::TooHeavy { weight, permits: request.permits }));
+    }
+    Ok(())
+}
+
+/// What a caller finds under its own key.
+enum Own {
+    Absent,
+    Waits(Item),
+    Holds(Item),
+}
+
+fn own(writer: &mut Writer<'_>, name: &Bytes, lease: LeaseId) -> Own {
+    let Some(item) = writer.get(&key(name, lease)).cloned() else { return Own::Absent };
+    let is_first = || line::before(writer.head, name, Some(&item)).is_empty();
+    match record::decode(item.value()) {
+        Some(record) if record.granted => Own::Holds(item),
+        Some(_) => Own::Waits(item),
+        // Taken with etcd's service under the same lease.
+        None if is_first() => Own::Holds(item),
+        None => Own::Waits(item),
+    }
+}
+
+/// Enters all names, or finds the places there are. Grants them at once if all may be; with
+/// `try_only` it is refused otherwise and nothing is entered.
+pub fn enlist(
+    writer: &mut Writer<'_>,
+    request: &LockAcquireRequest,
+    now_ms: u64,
+) -> Result<LockSaid, Refusal> {
+    check(request)?;
+    let lease = LeaseId(request.lease);
+    if lease.is_none() {
+        return Err(Refusal::LeaseNotFound);
+    }
+    writer.check_lease(lease)?;
+    let record = LockRecord {
+        mode: request.mode,
+        permits: if request.mode() == LockMode::Permits { request.permits } else { 0 },
+        weight: request.weight.max(1),
+        granted: false,
+        holds: 1,
+        metadata: request.metadata.clone(),
+        lock_delay_ms: request.lock_delay_ms.max(0),
+        revocation: String::new(),
+    };
+    let mut found = Vec::with_capacity(request.names.len());
+    let mut granted = true;
+    for name in &request.names {
+        let own = own(writer, name, lease);
+        let is_free = match &own {
+            Own::Holds(item) | Own::Waits(item) if differs(item, &record) => {
+                return Err(Refusal::Lock(LockRefusal::Differs { name: text(name) }));
+            }
+            Own::Holds(_) => true,
+            Own::Waits(item) => turn(writer, name, &record, Some(item), now_ms) == Turn::Free,
+            Own::Absent => turn(writer, name, &record, None, now_ms) == Turn::Free,
+        };
+        if !is_free && request.try_only {
+            return Err(Refusal::Lock(LockRefusal::Held { name: text(name) }));
+        }
+        granted &= is_free;
+        found.push(own);
+    }
+    let mut places = Vec::with_capacity(found.len());
+    for (name, own) in request.names.iter().zip(found) {
+        places.push(enter(writer, request, &record, name, own, granted));
+    }
+    Ok(LockSaid { revision: writer.head.revision, granted, places, count: 0 })
+}
+
+/// A place once taken stays what it is.
+fn differs(item: &Item, wanted: &LockRecord) -> bool {
+    let has = line::terms(item);
+    (has.mode, has.permits) != (wanted.mode, wanted.permits)
+        || (has.mode() == LockMode::Permits && has.weight != wanted.weight)
+}
+
+fn enter(
+    writer: &mut Writer<'_>,
+    request: &LockAcquireRequest,
+    record: &LockRecord,
+    name: &Bytes,
+    own: Own,
+    granted: bool,
+) -> LockPlace {
+    let lease = LeaseId(request.lease);
+    match own {
+        Own::Absent => {
+            let record = LockRecord { granted, ..record.clone() };
+            put(writer, name, lease, &record);
+        }
+        Own::Waits(item) if granted => grant(writer, name, &item),
+        Own::Holds(item) if granted && request.reentrant => {
+            let held = line::terms(&item);
+            let record = LockRecord { granted, holds: held.holds.max(1) + 1, ..held };
+            put(writer, name, lease, &record);
+        }
+        Own::Waits(_) | Own::Holds(_) => {}
+    }
+    if granted {
+        end_delay(writer, name);
+    }
+    place(writer, name, lease)
+}
+
+fn put(writer: &mut Writer<'_>, name: &Bytes, lease: LeaseId, record: &LockRecord) {
+    writer.put(&key(name, lease), &record::encode(record), lease);
+}
+
+/// An etcd client's key is left as it is: it holds by being first.
+fn grant(writer: &mut Writer<'_>, name: &Bytes, item: &Item) {
+    if let Some(record) = record::decode(item.value()) {
+        put(writer, name, item.lease(), &LockRecord { granted: true, ..record });
+    }
+}
+
+fn end_delay(writer: &mut Writer<'_>, name: &Bytes) {
+    let delay = delay_key(name);
+    if writer.get(&delay).is_some() {
+        writer.delete(&KeyRange::single(delay));
+    }
+}
+
+fn place(writer: &mut Writer<'_>, name: &Bytes, lease: LeaseId) -> LockPlace {
+    let key = key(name, lease);
+    let (token, holds) = match writer.get(&key) {
+        Some(item) => (item.create_revision(), line::terms(item).holds.max(1)),
+        None => (0, 0),
+    };
+    LockPlace { name: name.clone(), key, token, holds }
+}
+
+/// Grants all places once each may be.
+pub fn await_turn(
+    writer: &mut Writer<'_>,
+    wait: &LockAwait,
+    now_ms: u64,
+) -> Result<LockSaid, Refusal> {
+    let mut due = Vec::new();
+    for place in &wait.places {
+        let item = writer.get(&place.key).filter(|item| item.create_revision() == place.token);
+        let Some(item) = item.cloned() else {
+            return Err(Refusal::Lock(LockRefusal::Lost { name: text(&place.name) }));
+        };
+        let is_first = || line::before(writer.head, &place.name, Some(&item)).is_empty();
+        if holds(&item, is_first()) {
+            continue;
+        }
+        due.push((&place.name, item));
+    }
+    for (name, item) in &due {
+        if let Turn::Wait(until_ms) = turn(writer, name, &line::terms(item), Some(item), now_ms) {
+            return Err(Refusal::Wait { until_ms });
+        }
+    }
+    for (name, item) in &due {
+        grant(writer, name, item);
+        end_delay(writer, name);
+    }
+    Ok(LockSaid {
+        revision: writer.head.revision,
+        granted: true,
+        places: wait.places.clone(),
+        count: 0,
+    })
+}
+
+pub(super) fn text(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).into_owned()
+}

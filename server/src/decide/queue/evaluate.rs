@@ -1,0 +1,225 @@
+//! Whether a queue's condition holds, and what it waits for.
+
+use bytes::Bytes;
+use portunus_proto::portunus::v1::QueueItem;
+use prost::Message;
+
+use super::condition::{self, Condition};
+use super::keys::Queue;
+use crate::decide::writer::Writer;
+use crate::decide::{QueueRefusal, Refusal};
+use crate::types::KeyRange;
+
+/// The outcome, and why it is no.
+#[derive(Debug, Default)]
+pub struct Verdict {
+    pub holds: bool,
+    pub waits_for: Vec<String>,
+    /// When to look again, whatever changes.
+    pub until_ms: Option<u64>,
+}
+
+/// How many items may leave.
+#[derive(Debug)]
+pub struct Allowance {
+    /// `None` is any number.
+    pub items: Option<u64>,
+    pub verdict: Verdict,
+}
+
+/// Counts a range and notes that it was.
+pub fn count(writer: &mut Writer<'_>, range: &KeyRange) -> u64 {
+    if let Some(reads) = writer.reads() {
+        reads.note_range(range);
+    }
+    writer.head.items().count(range) as u64
+}
+
+pub fn number(writer: &mut Writer<'_>, key: &Bytes) -> Option<u64> {
+    std::str::from_utf8(writer.get(key)?.value()).ok()?.parse().ok()
+}
+
+/// The queue's condition; a text with a mistake, put before the name was a queue, refuses.
+pub fn condition_of(writer: &mut Writer<'_>, queue: Queue<'_>) -> Result<Condition, Refusal> {
+    let key = queue.condition();
+    let Some(item) = writer.get(&key) else { return Ok(Condition::All(Vec::new())) };
+    condition::parse(item.value()).map_err(|mistake| {
+        Refusal::Queue(QueueRefusal::Text {
+            key: String::from_utf8_lossy(&key).into_owned(),
+            at: mistake.at,
+            what: mistake.what,
+        })
+    })
+}
+
+/// What may leave the tidied queue now. Of a condition on size as many as were ready when it was
+/// met, and whatever was delivered before.
+pub fn allowance(
+    writer: &mut Writer<'_>,
+    queue: Queue<'_>,
+    now_ms: u64,
+) -> Result<Allowance, Refusal> {
+    let condition = condition_of(writer, queue)?;
+    let mut asking = Asking { writer, now_ms, size: Size::Never };
+    let verdict = asking.evaluate(&condition);
+    let Some(size) = condition.size().filter(|_| !verdict.holds) else {
+        let items = if verdict.holds { None } else { Some(0) };
+        return Ok(Allowance { items, verdict });
+    };
+    let writer = asking.writer;
+    let ready = count(writer, &queue.ready());
+    let open = number(writer, &queue.batch()).unwrap_or(0);
+    let again = first(writer, queue).is_some_and(|item| item.attempts > 0);
+    let known = if open > 0 || again { Size::Passed } else { Size::Ready(ready) };
+    let verdict = Asking { writer, now_ms, size: known }.evaluate(&condition);
+    let items = match verdict.holds {
+        false => 0,
+        true if open > 0 => open,
+        true if again => 1,
+        true if ready >= size => fresh(writer, queue),
+        true => 0,
+    };
+    Ok(Allowance { items: Some(items), verdict })
+}
+
+/// Takes those that left off the open batch, which begins with the first.
+pub fn note_left(writer: &mut Writer<'_>, queue: Queue<'_>, allowed: u64, fresh_left: u64) {
+    let key = queue.batch();
+    match allowed.saturating_sub(fresh_left) {
+        0 => drop(writer.delete(&KeyRange::single(key))),
+        rest => {
+            let rest = rest.to_string();
+            writer.put(&key, rest.as_bytes(), crate::types::LeaseId::NONE);
+        }
+    }
+}
+
+fn first(writer: &Writer<'_>, queue: Queue<'_>) -> Option<QueueItem> {
+    let item = writer.head.items().range(&queue.ready()).next()?;
+    QueueItem::decode(item.value()).ok()
+}
+
+/// Ready items that were never delivered. Walks all of them, once for each time the size is met.
+fn fresh(writer: &Writer<'_>, queue: Queue<'_>) -> u64 {
+    let ready = writer.head.items().range(&queue.ready());
+    let is_fresh = |item: &QueueItem| item.attempts == 0;
+    ready.filter_map(|item| QueueItem::decode(item.value()).ok()).filter(is_fresh).count() as u64
+}
+
+/// What a size is held against.
+#[derive(Clone, Copy)]
+enum Size {
+    Never,
+    Ready(u64),
+    /// What is next has passed already.
+    Passed,
+}
+
+struct Asking<'a, 'w> {
+    writer: &'a mut Writer<'w>,
+    now_ms: u64,
+    size: Size,
+}
+
+impl Asking<'_, '_> {
+    fn evaluate(&mut self, condition: &Condition) -> Verdict {
+        match condition {
+            Condition::All(parts) => self.all(parts),
+            Condition::Any(parts) => self.any(parts),
+            Condition::Size(size) => {
+                let (holds, ready) = match self.size {
+                    Size::Never => (false, 0),
+                    Size::Ready(ready) => (ready >= *size, ready),
+                    Size::Passed => (true, 0),
+                };
+                verdict(holds, || format!("size>={size}: {ready} are ready"))
+            }
+            Condition::After(names) => self.after(names),
+            Condition::Key { key, value } => self.key(key, value.as_deref()),
+            Condition::Time(when) => {
+                let until = when.next(self.now_ms);
+                let shown = || format!("time: next at unix {}", until / 1000);
+                let verdict = verdict(when.holds(self.now_ms), shown);
+                Verdict { until_ms: (!verdict.holds).then_some(until), ..verdict }
+            }
+            Condition::Plugin(name) => verdict(false, || format!("plugin {name}")),
+        }
+    }
+
+    fn all(&mut self, parts: &[Condition]) -> Verdict {
+        let mut all = Verdict { holds: true, ..Verdict::default() };
+        for part in parts {
+            let part = self.evaluate(part);
+            if !part.holds {
+                all.holds = false;
+                all.waits_for.extend(part.waits_for);
+                all.until_ms = sooner(all.until_ms, part.until_ms);
+            }
+        }
+        all
+    }
+
+    fn any(&mut self, parts: &[Condition]) -> Verdict {
+        let mut any = Verdict::default();
+        for part in parts {
+            let part = self.evaluate(part);
+            if part.holds {
+                return part;
+            }
+            any.waits_for.extend(part.waits_for);
+            any.until_ms = sooner(any.until_ms, part.until_ms);
+        }
+        any.waits_for = vec![format!("any of: {}", any.waits_for.join("; "))];
+        any
+    }
+
+    fn after(&mut self, names: &[String]) -> Verdict {
+        let mut all = Verdict { holds: true, ..Verdict::default() };
+        for name in names {
+            let left = match self.is_queue(name) {
+                Some(queue) => self.left_in(queue),
+                None if self.writer.get(&Bytes::from(name.clone())).is_some() => None,
+                None => Some(format!("after {name}: there is no such key or queue")),
+            };
+            all.holds &= left.is_none();
+            all.waits_for.extend(left);
+        }
+        all
+    }
+
+    fn is_queue<'n>(&mut self, name: &'n str) -> Option<Queue<'n>> {
+        let queue = Queue::named(name.as_bytes()).ok()?;
+        number(self.writer, &queue.seq()).filter(|seq| *seq > 0).map(|_| queue)
+    }
+
+    fn left_in(&mut self, queue: Queue<'_>) -> Option<String> {
+        let ranges = [queue.ready(), queue.delayed(), queue.taken(), queue.dead()];
+        let [ready, delayed, taken, dead] = ranges.map(|range| count(self.writer, &range));
+        (ready + delayed + taken + dead > 0).then(|| {
+            let name = String::from_utf8_lossy(queue.name()).into_owned();
+            format!("after {name}: {ready} ready, {delayed} delayed, {taken} taken, {dead} dead")
+        })
+    }
+
+    fn key(&mut self, key: &str, value: Option<&str>) -> Verdict {
+        let found = self.writer.get(&Bytes::from(key.to_owned()));
+        match (found, value) {
+            (None, _) => verdict(false, || format!("key {key}: it is not there")),
+            (Some(_), None) => verdict(true, String::new),
+            (Some(item), Some(value)) => {
+                let holds = item.value() == value.as_bytes();
+                verdict(holds, || format!("key {key}: it is not {value}"))
+            }
+        }
+    }
+}
+
+fn verdict(holds: bool, waits_for: impl FnOnce() -> String) -> Verdict {
+    let waits_for = if holds { Vec::new() } else { vec![waits_for()] };
+    Verdict { holds, waits_for, until_ms: None }
+}
+
+/// The earlier of two times, where there are any.
+pub fn sooner(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    one.into_iter().chain(other).min()
+}
