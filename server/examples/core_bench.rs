@@ -137,6 +137,7 @@ fn decisions(items: &[Item]) {
         disk_is_short: false,
         lease_ttl_min: 2,
         past: None,
+        now_ms: 0,
     };
     let put = |item: &Item| {
         let (key, value) = (Bytes::copy_from_slice(item.key()), Bytes::from_static(&VALUE));

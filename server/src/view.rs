@@ -11,7 +11,7 @@ use crate::types::{Item, KeyRange, LeaseId, Revision};
 /// Keys, ranges and leases that a decision read, and what it saw there.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReadSet {
-    /// The state's revision when the decision began; ranges were seen as of then.
+    /// The state's revision when the decision began, or its chain did; ranges were seen as of then.
     seen: i64,
     bindings_revision: u64,
     /// Where each key was last written; `None` when it did not exist.
@@ -59,11 +59,6 @@ impl ReadSet {
         self.keys.is_empty() && self.ranges.is_empty() && self.leases.is_empty()
     }
 
-    /// The state's revision when the decision began, or its chain did.
-    pub fn seen(&self) -> i64 {
-        self.seen
-    }
-
     /// For a decision that follows others in a chain begun at revision `base`.
     pub fn begun_at(mut self, base: i64) -> Self {
         self.seen = base;
@@ -71,8 +66,8 @@ impl ReadSet {
     }
 
     /// True when a decision on `head` would read the same again. `recent` holds the last changes
-    /// that led to `head`; where it does not reach back far enough the answer is no. `own` are the
-    /// revisions since [`ReadSet::seen`] whose writes the decision has seen, see [`Chain`].
+    /// that led to `head`; where it does not reach back far enough the answer is no. `own` are
+    /// later revisions than it began at whose writes it has seen all the same, see [`Chain`].
     pub fn still_valid(&self, head: &State, recent: &Recent, own: &HashSet<i64>) -> bool {
         self.conditions_still_valid(head)
             && self.keys.iter().all(|(key, seen)| head.get(key).map(Item::modified) == *seen)

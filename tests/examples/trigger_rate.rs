@@ -30,7 +30,7 @@ async fn main() -> Result<()> {
         ensure!(!kill, "a single member has no successor");
         let dir = tempfile::tempdir()?;
         let member = Member::single(dir.path(), &[])?;
-        return measure(&[member.client_url.clone()], None, rate, seconds).await;
+        return measure(std::slice::from_ref(&member.client_url), None, rate, seconds).await;
     }
     let mut cluster = Cluster::three(&[]).await?;
     let urls: Vec<_> = cluster.members.iter().map(|member| member.client_url.clone()).collect();

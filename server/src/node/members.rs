@@ -73,7 +73,7 @@ impl Node {
             });
         }
         let me = shared.identity.member.0;
-        let in_use = shared.store.live_bytes() as i64;
+        let in_use = (shared.store.live_bytes() + shared.store.pending_bytes() as u64) as i64;
         NodeStatus {
             // Log-structured files hold what is not merged away yet; the quota counts what lives.
             db_size_bytes: in_use,

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use super::error::Error;
 use super::handle::Node;
 use crate::decide::Refusal;
-use crate::effect::{Author, Binding, Plugin, PluginRecord, Point, TriggerState};
+use crate::effect::{Author, Binding, Plugin, PluginRecord, Point, TriggerState, TriggerStatus};
+use crate::machine::State;
 use crate::types::MemberId;
 use crate::wasm::{Diary, Figures, Level};
 
@@ -41,6 +42,8 @@ pub struct BindingFacts {
 #[derive(Clone, Debug)]
 pub struct TriggerFacts {
     pub state: TriggerState,
+    /// The first key that it fails at, while it is paused.
+    pub kept_key: Option<Bytes>,
     /// Revisions behind the cursor.
     pub lag: i64,
 }
@@ -96,23 +99,29 @@ impl Node {
         for plugin in asked {
             let diary = self.shared.policies.diaries.get(&plugin.name);
             for binding in &plugin.bindings {
-                let state = applied.state.trigger(&binding.id()).cloned();
-                let lag = |state: &TriggerState| {
-                    self.trigger_report(&state.binding).map_or(0, |report| report.lag)
-                };
                 facts.push(BindingFacts {
                     broken: self.shared.policies.broken(binding),
                     figures: diary
                         .as_deref()
                         .map_or_else(Figures::default, |d| figures(d, binding)),
                     last_error: diary.as_deref().and_then(|diary| last_error(diary, binding)),
-                    trigger: state.map(|state| TriggerFacts { lag: lag(&state), state }),
+                    trigger: self.trigger_facts(&applied.state, binding).await,
                     binding: binding.clone(),
                     plugin: plugin.clone(),
                 });
             }
         }
         Ok(facts)
+    }
+
+    async fn trigger_facts(&self, state: &State, binding: &Binding) -> Option<TriggerFacts> {
+        let state = state.trigger(&binding.id())?.clone();
+        let kept_key = match state.status {
+            TriggerStatus::Running => None,
+            TriggerStatus::Paused { .. } => self.kept_key(binding, state.cursor).await,
+        };
+        let lag = self.trigger_report(&state.binding).map_or(0, |report| report.lag);
+        Some(TriggerFacts { state, kept_key, lag })
     }
 
     /// What a plugin has said here.

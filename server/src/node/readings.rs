@@ -90,7 +90,7 @@ impl Node {
         let shared = &self.shared;
         let version = shared.applied.load();
         let state = &version.state;
-        let live = shared.store.live_bytes() as f64;
+        let live = shared.store.live_bytes() as f64 + shared.store.pending_bytes() as f64;
         to.gauge(
             "etcd_mvcc_db_total_size_in_bytes",
             "Bytes of all revisions and rows stored; this is what the quota counts.",

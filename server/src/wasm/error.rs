@@ -35,6 +35,8 @@ pub enum CompileError {
     NotEncodable(String),
     #[error("malformed component: {0}")]
     Malformed(String),
+    #[error("needs more than an instance has room for: {0}")]
+    NoRoom(String),
     #[error("imports {name}, which the server does not offer: only portunus:plugin interfaces")]
     ForeignImport { name: String },
     #[error("{name} is of another version than this server's contract {VERSION}: use its SDK")]

@@ -10,38 +10,38 @@ use crate::{PROBE, put_refused};
 
 /// What a command printed.
 #[derive(Debug)]
-struct Done {
-    ok: bool,
-    out: String,
-    err: String,
+pub struct Done {
+    pub ok: bool,
+    pub out: String,
+    pub err: String,
 }
 
 /// A command line against one member.
-struct Shell {
+pub struct Shell {
     endpoint: String,
 }
 
 impl Shell {
-    fn of(member: &Member) -> Self {
+    pub fn of(member: &Member) -> Self {
         Self { endpoint: format!("--endpoints={}", member.client_url) }
     }
 
     /// Runs a command, in the order: words, the endpoint.
-    fn run(&self, words: &[&str]) -> Result<Done> {
+    pub fn run(&self, words: &[&str]) -> Result<Done> {
         let output = Command::new(Member::program()?).args(words).arg(&self.endpoint).output()?;
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Ok(Done { ok: output.status.success(), out: text(output.stdout), err: text(output.stderr) })
     }
 
     /// What a command that must succeed printed.
-    fn ok(&self, words: &[&str]) -> Result<String> {
+    pub fn ok(&self, words: &[&str]) -> Result<String> {
         let done = self.run(words)?;
         anyhow::ensure!(done.ok, "{words:?}: {done:?}");
         Ok(done.out)
     }
 
     /// Why a command that must fail did.
-    fn refused(&self, words: &[&str]) -> Result<String> {
+    pub fn refused(&self, words: &[&str]) -> Result<String> {
         let done = self.run(words)?;
         anyhow::ensure!(!done.ok && done.out.is_empty(), "{words:?}: {done:?}");
         Ok(done.err)

@@ -2,6 +2,7 @@
 //! changes of the leader.
 
 mod bad_input;
+mod builtins;
 mod calls;
 mod cluster;
 mod commands;

@@ -151,22 +151,19 @@ fn a_core_module_that_no_component_can_be_made_of_says_why() {
 
 #[test]
 fn what_no_instance_has_room_for_is_refused_at_deploy() {
-    let engine = engine();
-    let declared = |declarations| {
-        let component = Guest { declarations, ..Guest::default() }.policy("unreachable");
-        engine.compile(&component).expect_err("refused").to_string()
+    let why = |component: &[u8]| match refusal(component) {
+        CompileError::NoRoom(why) => why,
+        other => panic!("{other}"),
     };
-    let table = declared("(table 20000 funcref)");
-    assert!(table.contains("table") && table.contains("20000"), "{table}");
-    let many = declared(
-        "(table 1 funcref) (table 1 funcref) (table 1 funcref) (table 1 funcref)
-        (table 1 funcref) (table 1 funcref)",
-    );
-    assert!(many.contains("table"), "{many}");
+    let declared = |declarations| Guest { declarations, ..Guest::default() }.policy("unreachable");
+    let large = why(&declared("(table 20000 funcref)"));
+    assert!(large.contains("minimum element size of 20000"), "{large}");
+    let many = why(&declared("(table 1 funcref) (table 1 funcref)"));
+    assert!(many.contains("defined tables count of 2"), "{many}");
     let text = r#"(module (memory (export "memory") 300)
         (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable)
         (func (export "portunus:plugin/write-policy@0.1.0#check")
             (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) unreachable))"#;
-    let memory = refusal(&module(&contract(), "write-policy-plugin", Some(text))).to_string();
-    assert!(memory.contains("memory"), "{memory}");
+    let memory = why(&module(&contract(), "write-policy-plugin", Some(text)));
+    assert!(memory.contains("minimum byte size of 19660800"), "{memory}");
 }

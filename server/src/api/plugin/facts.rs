@@ -41,6 +41,7 @@ fn trigger(facts: TriggerFacts) -> pb::TriggerStatus {
     let running = pb::TriggerStatus {
         cursor: facts.state.cursor,
         lag: facts.lag,
+        kept_key: facts.kept_key.unwrap_or_default(),
         ..pb::TriggerStatus::default()
     };
     match facts.state.status {

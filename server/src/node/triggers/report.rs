@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::host::{self, Host};
 use crate::decide::Refusal;
-use crate::effect::{BindingId, TriggerState, TriggerStatus};
+use crate::effect::{Binding, BindingId, TriggerState, TriggerStatus};
 use crate::node::{Error, Failure, Node};
 
 /// One trigger as this member knows it. Where it does not run, which is on every member but the
@@ -84,6 +86,22 @@ impl Node {
                 Some((at, _)) => return Ok(Some(*at)),
                 // There is nothing to skip, and the decision says so.
                 None if stretch.whole => return Ok(Some(next - 1)),
+                None => next = stretch.up_to + 1,
+            }
+        }
+    }
+
+    /// The key of the first event behind `cursor`, which is what a stuck trigger fails at.
+    pub(in crate::node) async fn kept_key(&self, binding: &Binding, cursor: i64) -> Option<Bytes> {
+        let host = host::of(self, binding.id(), binding.prefix.clone());
+        let mut next = cursor + 1;
+        loop {
+            let stretch = host.read(next).await.ok()?;
+            match stretch.revisions.front() {
+                Some((_, changes)) => {
+                    return changes.first().map(|change| Bytes::copy_from_slice(change.key()));
+                }
+                None if stretch.whole => return None,
                 None => next = stretch.up_to + 1,
             }
         }
