@@ -33,6 +33,10 @@ pub fn dequeue(
     if lease.is_none() && request.own_lease == 0 {
         return Err(Refusal::LeaseNotFound);
     }
+    if lease.is_none() && writer.check_lease(LeaseId(request.own_lease)).is_ok() {
+        let deliveries = taken_before(writer, queue, LeaseId(request.own_lease));
+        return Ok(QueueDequeueResponse { header: None, deliveries });
+    }
     let untidy = || Refusal::Untidy { queue: Bytes::copy_from_slice(queue.name()) };
     if tidy::backlog(writer.head, queue, cx.now_ms, TIDIED_INLINE + 1) > TIDIED_INLINE {
         return Err(untidy());
@@ -89,6 +93,21 @@ fn serve(
         note_left(writer, queue, items, fresh);
     }
     Ok(Served { deliveries, tidied, until_ms: allowed.verdict.until_ms })
+}
+
+/// What a call has taken whose answer was lost and which is asked again: its lease is its own.
+fn taken_before(writer: &mut Writer<'_>, queue: Queue<'_>, lease: LeaseId) -> Vec<QueueDelivery> {
+    let claims = queue.claims();
+    let keys = writer.head.lease_keys(lease).into_iter().filter(|key| claims.contains(key));
+    let mut deliveries = Vec::new();
+    for key in keys.collect::<Vec<_>>() {
+        let Some(token) = writer.get(&key).map(|item| item.create_revision()) else { continue };
+        let Some(id) = keys::id(&key) else { continue };
+        let item = tidy::read(writer, &queue.taken_key(id));
+        let claim = QueueClaim { id, token, lease: lease.0 };
+        deliveries.push(QueueDelivery { item, claim: Some(claim) });
+    }
+    deliveries
 }
 
 /// The next keys, passing over what is none of an item's.

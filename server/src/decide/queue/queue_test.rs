@@ -170,6 +170,16 @@ fn an_ack_and_the_consumers_writes_are_one() {
 }
 
 #[test]
+fn a_call_that_is_asked_again_finds_what_it_has_taken() {
+    let mut world = world();
+    enqueue(&mut world, vec![new("a"), new("b"), new("c")]).unwrap();
+    let first = delivered(world.tell(dequeuing(0, 2, true)));
+    let again = delivered(world.tell(dequeuing(0, 2, true)));
+    assert_eq!(first, again);
+    assert_eq!(stats(&world.head, b"q").unwrap().ready, 1);
+}
+
+#[test]
 fn too_many_attempts_make_a_dead_letter() {
     let mut world = world();
     configure(&mut world, Some("max-attempts 2"), None);

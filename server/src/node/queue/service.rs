@@ -44,10 +44,11 @@ impl Node {
         queued(self.write(Request::Queue(QueueAsk { ask: Some(ask) })).await?)
     }
 
-    /// Asks a queue what may wait: for items, or for room.
-    pub async fn queue_waiting(&self, ask: Ask) -> Result<QueueSaid, Error> {
+    /// Asks a queue what may wait: for items, or for room. With `repeats` it may be executed more
+    /// than once.
+    pub async fn queue_waiting(&self, ask: Ask, repeats: bool) -> Result<QueueSaid, Error> {
         let request = Request::Queue(QueueAsk { ask: Some(ask) });
-        queued(self.decide_waiting(request, false).await?)
+        queued(self.decide_waiting(request, repeats).await?)
     }
 
     /// Takes items. Those that come when the caller has gone are given back.
@@ -58,12 +59,14 @@ impl Node {
         if request.lease == 0 {
             request.own_lease = rand::random_range(1..=i64::MAX);
         }
+        // Executed again under its own lease it finds what it has taken.
+        let repeats = request.lease == 0;
         let (mut caller, answer) = oneshot::channel();
         let node = self.clone();
         self.shared.runtime.spawn(async move {
             let queue = request.queue.clone();
             let said = tokio::select! {
-                said = node.queue_waiting(Ask::Dequeue(request)) => said,
+                said = node.queue_waiting(Ask::Dequeue(request), repeats) => said,
                 () = caller.closed() => return,
             };
             if let Err(Ok(said)) = caller.send(said) {
