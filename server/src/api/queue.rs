@@ -58,9 +58,10 @@ impl QueueService {
 /// An answer with its header.
 macro_rules! headed {
     ($self:ident, $revision:expr, $message:expr) => {{
-        let mut message = $message;
-        message.header = Some(header_at($revision, &$self.node));
-        Ok(Response::new(message))
+        let header = Some(header_at($revision, &$self.node));
+        let mut answer = Response::new($message);
+        answer.get_mut().header = header;
+        Ok(answer)
     }};
 }
 

@@ -15,7 +15,7 @@ pub use codec::{
 };
 pub use entry::{Alarm, AlarmKind, Attributes, Component, Effect, Entry};
 pub use plugin::{
-    Binding, BindingId, FailurePolicy, Grants, Isolation, Mode, Plugin, PluginLimits,
-    PluginRecord, Point, TriggerState, TriggerStatus,
+    Binding, BindingId, FailurePolicy, Grants, Isolation, Mode, Plugin, PluginLimits, PluginRecord,
+    Point, TriggerState, TriggerStatus,
 };
 pub use plugin_codec::mode_of;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use portunus_proto::etcdserverpb::CompactionRequest;
 
 use super::handle::Node;
-use super::policies::start_compiler;
 use super::metrics;
+use super::policies::start_compiler;
 use super::shared::Shared;
 use super::space::SPACE_INTERVAL;
 use crate::clock::Tick;

@@ -59,9 +59,7 @@ pub use duties::AutoCompaction;
 pub use error::{Error, Failure};
 pub use explain::Explained;
 pub use handle::Node;
-pub use lock::{
-    Acquired, Elected, LineError, LockCourse, LockNews, Observation, Place, Standing,
-};
+pub use lock::{Acquired, Elected, LineError, LockCourse, LockNews, Observation, Place, Standing};
 pub use members::{Member, NodeStatus};
 pub use plugin::Said as PolicySaid;
 pub use plugin_facts::{BindingFacts, Blamed, Inspection, TriggerFacts};

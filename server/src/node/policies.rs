@@ -100,12 +100,15 @@ pub struct Inspected {
     pub plugin: Plugin,
 }
 
+/// A binding as it was when what serves it was made.
+type Serving = (Arc<Named>, Arc<dyn Plugged>);
+
 /// Compiled plugins by digest, and what serves each binding.
 #[derive(Default)]
 pub struct Policies {
     engine: OnceLock<Result<Engine, Arc<str>>>,
     compiled: Mutex<HashMap<Bytes, Result<Plugin, Arc<str>>>>,
-    bound: Mutex<HashMap<BindingId, (Arc<Named>, Arc<dyn Plugged>)>>,
+    bound: Mutex<HashMap<BindingId, Serving>>,
     /// What serves plugins in tests, by their names.
     #[cfg(test)]
     pub stand_ins: Mutex<HashMap<String, Arc<dyn Plugged>>>,

@@ -229,14 +229,14 @@ impl Sequencer {
                         self.decide_or_park(call, batch);
                     }
                     Route::Here => self.evaluate(call, &[], Bytes::new(), batch),
-                    Route::Lane(named) => self.to_lane(&named.id, call),
+                    Route::Lane(named) => self.hand_to_lane(&named.id, call),
                     Route::Refused(refusal) => self.refuse(call, refusal, batch),
                 }
             }
             Ask::Handle(events) => {
                 let bindings = Arc::clone(&self.bindings);
                 match bindings.trigger(&events.binding) {
-                    Some(named) => self.to_lane(&named.id, call),
+                    Some(named) => self.hand_to_lane(&named.id, call),
                     None => call.answer(Ok(Said::Handled(Handled::Stale)), 0),
                 }
             }

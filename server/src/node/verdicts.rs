@@ -133,7 +133,7 @@ impl Sequencer {
     }
 
     /// Sends a call that plugins have a say in to the lane.
-    pub(super) fn to_lane(&mut self, binding: &str, call: Call) {
+    pub(super) fn hand_to_lane(&mut self, binding: &str, call: Call) {
         self.order += 1;
         self.shared.lane.push(binding, Job { call, order: self.order, tries: 0 });
     }

@@ -6,8 +6,8 @@ use portunus_proto::portunus::v1::{LockAsk, LockSaid, QueueAsk, QueueSaid, lock_
 
 use super::{Delivered, decode_ask, decode_delivery, encode_ask, encode_delivery};
 use crate::decide::{
-    Advance, Deploy, LockRefusal, QueueRefusal, RecipeCall, Refusal, Reply, Request, Rollback, SetMode, SetTrigger,
-    TriggerChange, Undeploy,
+    Advance, Deploy, LockRefusal, QueueRefusal, RecipeCall, Refusal, Reply, Request, Rollback,
+    SetMode, SetTrigger, TriggerChange, Undeploy,
 };
 use crate::effect::{Binding, Component, Mode, Plugin};
 use crate::node::answer::{Bounce, Executed};

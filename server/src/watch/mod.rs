@@ -26,8 +26,8 @@ mod watcher;
 pub use event::{Change, Committed, Event};
 pub use history::{Chunk, History, HistoryError};
 pub use hub::{Hub, Options, QUEUE_BYTES_DEFAULT, QUEUE_EVENTS_DEFAULT, RING_BYTES_DEFAULT, Stats};
-pub use message::{Create, Ended, NO_WATCHER, Response};
 pub use interval::IntervalTree;
+pub use message::{Create, Ended, NO_WATCHER, Response};
 pub use stream::WatchStream;
 
 #[cfg(test)]

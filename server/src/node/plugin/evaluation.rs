@@ -47,6 +47,7 @@ struct Asked<'r> {
 type Ends = (Finding, ReadSet);
 
 /// What a job comes to.
+#[allow(clippy::large_enum_variant, reason = "one at a time, and the large one is the usual one")]
 enum Came {
     To(Finding, ReadSet, Option<Next>),
     NotReady,

@@ -220,10 +220,8 @@ impl<'a> Hearing<'a> {
     fn take_additions(&mut self, named: &Named) {
         let mut written = Vec::new();
         for key in self.added.latest() {
-            let put = match self.added.get(key).flatten() {
-                Some(item) => Some((Bytes::copy_from_slice(item.value()), item.lease())),
-                None => None,
-            };
+            let value = |item: &Item| (Bytes::copy_from_slice(item.value()), item.lease());
+            let put = self.added.get(key).flatten().map(value);
             let previous = self.matter.after.get(key).cloned();
             let by = Some(named.binding.plugin.clone());
             written.push(Seen { key: key.clone(), put, previous, by });
