@@ -39,7 +39,8 @@ pub async fn work(
     loop {
         let some = match tokio::time::timeout(LOOK_EVERY, deliveries.message()).await {
             Ok(some) => some.map_err(|status| refused(&status))?,
-            // Others may have taken what was there.
+            // Nothing came for a while, so nothing is on its way to us; others may have taken what
+            // was there. Right after an item the next may be claimed for us already.
             Err(_) if drain && !serves(&mut client, name()).await? => break,
             Err(_) => continue,
         };
@@ -64,9 +65,6 @@ pub async fn work(
                 }
             };
             done.map_err(|status| refused(&status))?;
-        }
-        if drain && !serves(&mut client, name()).await? {
-            break;
         }
     }
     Ok(String::new())
