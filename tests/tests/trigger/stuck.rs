@@ -23,7 +23,8 @@ async fn a_failing_event_holds_up_those_behind_it_until_it_is_skipped() -> Resul
     let mut member = Member::single(dir.path(), &[])?;
     deploy_tally(&member.client_url, "").await?;
     let mut client = member.client().await?;
-    client.put(format!("{ORDERS}1"), "fine", None).await?;
+    let first = client.put(format!("{ORDERS}1"), "fine", None).await?;
+    let first = first.header().context("a header")?.revision();
     let bad = client.put(format!("{ORDERS}2"), "fail", None).await?;
     let bad = bad.header().context("a header")?.revision();
     client.put(format!("{ORDERS}3"), "fine", None).await?;
@@ -41,7 +42,9 @@ async fn a_failing_event_holds_up_those_behind_it_until_it_is_skipped() -> Resul
     tokio::task::block_in_place(|| member.start())?;
     let mut client = member.client().await?;
     let mut plugins = PluginClient::connect(member.client_url.clone()).await?;
-    assert_eq!(standing(&plugins).await?.cursor, bad - 1);
+    // What the trigger wrote itself may lie between the two events.
+    let cursor = standing(&plugins).await?.cursor;
+    assert!((first..bad).contains(&cursor), "{cursor}, not from {first} to before {bad}");
     assert_eq!(counted(&mut client).await?, 1);
     let skip =
         SkipTriggerRequest { name: TALLY.into(), binding_id: String::new(), to_revision: bad };
