@@ -63,6 +63,8 @@ async fn delays(member: &Member, plugins: &mut Plugins) -> Result<()> {
     let mut client = member.client().await?;
     let mut watcher = member.client().await?;
     let mut events = watcher.watch("p/gate", None).await?;
+    let created = events.message().await?.context("the watch is there")?;
+    ensure!(created.created(), "{created:?}");
     let (mut told, mut woken) = (Vec::new(), Vec::new());
     let mut recipes = RecipeClient::connect(member.client_url.clone()).await?;
     for _ in 0..ROUNDS {
