@@ -35,6 +35,7 @@ mod remove;
 mod sequential;
 mod settle;
 mod tidy;
+mod withdraw;
 
 use bytes::Bytes;
 use portunus_proto::etcdserverpb as pb;
@@ -72,6 +73,7 @@ pub(super) fn decide(
         }
         Some(Ask::PutSequential(request)) => Said::Put(sequential::put(writer, request)?),
         Some(Ask::Tidy(queue)) => Said::Count(tidy::tidy(writer, queue, now, tidy::AT_ONCE) as u64),
+        Some(Ask::Withdraw(request)) => Said::Count(withdraw::withdraw(writer, request)?),
         None => return Err(Refusal::Queue(QueueRefusal::Unnamed)),
     };
     Ok(QueueSaid { revision: writer.head.revision, said: Some(said) })
@@ -113,6 +115,7 @@ pub fn prefix(ask: &QueueAsk) -> Bytes {
         Some(Ask::Configure(request)) => &request.queue,
         Some(Ask::PutSequential(request)) => return request.prefix.clone(),
         Some(Ask::Tidy(queue)) => queue,
+        Some(Ask::Withdraw(request)) => &request.queue,
         None => return Bytes::new(),
     };
     [&queue[..], b"/"].concat().into()
