@@ -7,7 +7,7 @@ use portunus_proto::portunus::v1::{
 };
 use prost::Message;
 
-use super::evaluate::{allowance, note_left, sooner};
+use super::evaluate::{allowance, set_batch, sooner};
 use super::keys::{self, Queue};
 use super::{tidy, withdraw};
 use crate::decide::writer::Writer;
@@ -93,7 +93,8 @@ fn serve(
         |delivery: &&QueueDelivery| delivery.item.as_ref().is_some_and(|item| item.attempts == 1);
     let fresh = deliveries.iter().filter(is_fresh).count() as u64;
     if let Some(items) = allowed.items.filter(|_| fresh > 0) {
-        note_left(writer, queue, items, fresh);
+        // The batch begins with the first.
+        set_batch(writer, queue, items.saturating_sub(fresh));
     }
     Ok(Served { deliveries, tidied, until_ms: allowed.verdict.until_ms })
 }

@@ -11,7 +11,7 @@
 //! | `dedup/ids/X`, `dedup/until/MS/X` | ids not to be put in again, and until when |
 //! | `seq` | the last item's number, in decimal; what makes a name a queue |
 //! | `config`, `condition` | texts that any client may put, see [`config`] and [`condition`] |
-//! | `batch` | items that may still leave since `size>=N` was last met |
+//! | `batch` | items that may still leave since `size>=N` was last met, and the condition's revision |
 //!
 //! Nothing is counted: the tree counts ranges in O(log n), so a queue of 100,000 items is served as
 //! one of a hundred. A claim that ended with its lease leaves `taken/ID` without `claims/ID`. Both

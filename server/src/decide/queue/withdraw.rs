@@ -55,9 +55,8 @@ pub fn withdraw(writer: &mut Writer<'_>, request: &QueueWithdrawRequest) -> Resu
     // They passed the condition on size, if there is one, and may leave once more.
     let has_size = evaluate::condition_of(writer, queue).is_ok_and(|it| it.size().is_some());
     if fresh > 0 && has_size {
-        let open = evaluate::number(writer, &queue.batch()).unwrap_or(0);
-        let open = (open + fresh).to_string();
-        writer.put(&queue.batch(), open.as_bytes(), LeaseId::NONE);
+        let open = evaluate::open_batch(writer, queue);
+        evaluate::set_batch(writer, queue, open + fresh);
     }
     Ok(claims.len() as u64)
 }

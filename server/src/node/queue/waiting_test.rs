@@ -62,11 +62,11 @@ async fn one_item_wakes_one_consumer_of_a_queue_that_a_policy_guards() {
     let mut waiting = hand.submit((1..=CONSUMERS).map(|call| dequeuing(call, false))).into_iter();
     hand.work().await;
     assert_eq!(standing(&hand), (1, CONSUMERS as usize - 1));
-    hand.submit([enqueuing(1)]);
+    let _put_1 = hand.submit([enqueuing(1)]);
     hand.work().await;
     assert_eq!(taken(waiting.next().expect("the first")).await, [1], "in their order");
     assert_eq!(standing(&hand), (1, CONSUMERS as usize - 2));
-    hand.submit([enqueuing(3)]);
+    let _put_2 = hand.submit([enqueuing(3)]);
     hand.work().await;
     for id in 2..=4 {
         assert_eq!(taken(waiting.next().expect("the next")).await, [id]);
@@ -80,7 +80,7 @@ async fn a_consumer_that_goes_while_plugins_have_its_call_does_not_hold_the_line
     let mut waiting = hand.submit((1..=3).map(|call| dequeuing(call, false))).into_iter();
     hand.work().await;
     // The first wakes, and is dropped by the lane.
-    hand.submit([enqueuing(1)]);
+    let _put_3 = hand.submit([enqueuing(1)]);
     hand.turn();
     drop(waiting.next());
     hand.work().await;
@@ -93,7 +93,7 @@ async fn a_consumer_that_goes_while_plugins_have_its_call_does_not_hold_the_line
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_is_asked_again_gets_what_it_has_whoever_stands_before_it() {
     for mut hand in [Hand::leading().await, guarded().await] {
-        hand.submit([enqueuing(1)]);
+        let _put_4 = hand.submit([enqueuing(1)]);
         hand.work().await;
         let lost = hand.submit([dequeuing(1, false)]);
         hand.work().await;
