@@ -80,7 +80,7 @@ pub fn enlist(
         let own = own(writer, name, lease);
         let is_free = match &own {
             Own::Holds(item) if differs(item, &record) && request.names.len() == 1 => {
-                match change(writer, name, item, &record) {
+                match change(writer, name, item, &record, now_ms) {
                     Change::Granted => true,
                     Change::Held => {
                         return Err(Refusal::Lock(LockRefusal::Held { name: text(name) }));
@@ -135,6 +135,8 @@ fn enter(
         Own::Holds(item) if granted && differs(&item, record) => {
             let held = line::terms(&item);
             put(writer, name, lease, &LockRecord { mode: record.mode, ..held });
+            // A delay after another's crash goes on: this is no new holder.
+            return place(writer, name, lease);
         }
         Own::Holds(item) if granted && request.reentrant => {
             let held = line::terms(&item);
