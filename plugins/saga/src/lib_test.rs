@@ -23,7 +23,7 @@ fn of(client: &Client, function: &str, lease: i64) -> Result<(), Failure> {
 
 fn step(client: &Client, lease: i64, name: &str) -> Result<usize, Failure> {
     let undo = format!("cancel {name}");
-    let step = Args { saga: "trip".into(), lease, name: name.into(), undo, ..Args::default() };
+    let step = Args { saga: "trip".into(), lease, name: name.into(), undo };
     client.call("saga", "step", &step).reply()
 }
 
