@@ -127,6 +127,8 @@ fn refusals_read_back() {
         Refusal::Lock(LockRefusal::Differs { name: "n".into() }),
         Refusal::Lock(LockRefusal::Held { name: "n".into() }),
         Refusal::Lock(LockRefusal::Lost { name: "n".into() }),
+        Refusal::Lock(LockRefusal::Admitted { prefix: "a b/".into(), plugin: "p".into() }),
+        Refusal::Queue(QueueRefusal::NoCondition { queue: "q".into(), plugin: "p".into() }),
         Refusal::Queue(QueueRefusal::Unnamed),
         Refusal::Queue(QueueRefusal::Text { key: "k".into(), at: 4, what: "w".into() }),
         Refusal::Queue(QueueRefusal::BatchTooLarge { items: 3, max: 2 }),

@@ -277,7 +277,7 @@ fn a_barrier_opens_for_as_many_as_are_there() {
     configure(&mut world, None, Some("size>=3"));
     enqueue(&mut world, vec![new("a"), new("b")]).unwrap();
     assert!(take(&mut world, 1, 9).is_empty());
-    let explained = explain(&world.head, b"q", world.now_ms).unwrap();
+    let explained = explain(&world.head, b"q", None, world.now_ms).unwrap();
     assert_eq!(
         (explained.serves, &explained.waits_for[..]),
         (false, &["size>=3: 2 are ready".to_owned()][..])
