@@ -72,7 +72,7 @@ impl Queue for QueueService {
         let request = request.into_inner();
         self.check_size(&request)?;
         let said = tokio::select! {
-            said = self.node.queue_waiting(Ask::Enqueue(request), false) => said.map_err(status::of)?,
+            said = self.node.enqueue(request) => said.map_err(status::of)?,
             status = end => return Err(status),
         };
         match said.said {

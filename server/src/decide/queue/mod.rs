@@ -11,7 +11,7 @@
 //! | `dedup/ids/X`, `dedup/until/MS/X` | ids not to be put in again, and until when |
 //! | `seq` | the last item's number, in decimal; what makes a name a queue |
 //! | `config`, `condition` | texts that any client may put, see [`config`] and [`condition`] |
-//! | `batch` | items that may still leave since `size>=N` was last met |
+//! | `batch` | items that may still leave since `size>=N` was last met, and the condition's revision |
 //!
 //! Nothing is counted: the tree counts ranges in O(log n), so a queue of 100,000 items is served as
 //! one of a hundred. A claim that ended with its lease leaves `taken/ID` without `claims/ID`. Both
@@ -35,6 +35,7 @@ mod remove;
 mod sequential;
 mod settle;
 mod tidy;
+mod withdraw;
 
 use bytes::Bytes;
 use portunus_proto::etcdserverpb as pb;
@@ -77,6 +78,7 @@ pub(super) fn decide(
         }
         Some(Ask::PutSequential(request)) => Said::Put(sequential::put(writer, request)?),
         Some(Ask::Tidy(queue)) => Said::Count(tidy::tidy(writer, queue, now, tidy::AT_ONCE) as u64),
+        Some(Ask::Withdraw(request)) => Said::Count(withdraw::withdraw(writer, request)?),
         None => return Err(Refusal::Queue(QueueRefusal::Unnamed)),
     };
     Ok(QueueSaid { revision: writer.head.revision, said: Some(said) })
@@ -118,6 +120,7 @@ pub fn prefix(ask: &QueueAsk) -> Bytes {
         Some(Ask::Configure(request)) => &request.queue,
         Some(Ask::PutSequential(request)) => return request.prefix.clone(),
         Some(Ask::Tidy(queue)) => queue,
+        Some(Ask::Withdraw(request)) => &request.queue,
         None => return Bytes::new(),
     };
     [&queue[..], b"/"].concat().into()
