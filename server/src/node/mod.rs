@@ -78,6 +78,8 @@ mod feature_level_test;
 #[cfg(test)]
 mod hand_test;
 #[cfg(test)]
+mod admission_test;
+#[cfg(test)]
 mod lane_test;
 #[cfg(test)]
 mod rules_test;

@@ -5,7 +5,8 @@ use portunus_proto::portunus::v1::{
     LockAcquireRequest, LockAdmission, LockAwait, LockMode, LockPlace, LockRecord, LockSaid,
 };
 
-use super::admission::{holder_key, may_hold, note_holder};
+use super::admission::{enforced, holder_key, may_hold, note_holder};
+use super::change::{Change, change};
 use super::line::{Turn, delay_key, holds, key};
 use super::{line, record};
 use crate::decide::writer::Writer;
@@ -80,6 +81,22 @@ pub fn enlist(
     for name in &request.names {
         let own = own(writer, name, lease);
         let is_free = match &own {
+            // Where a plugin admits, a lock is let go of and asked for again.
+            Own::Holds(item)
+                if differs(item, &record)
+                    && request.names.len() == 1
+                    && enforced(writer.head, name).is_none() =>
+            {
+                match change(writer, name, item, &record) {
+                    Change::Granted => true,
+                    Change::Held => {
+                        return Err(Refusal::Lock(LockRefusal::Held { name: text(name) }));
+                    }
+                    Change::None => {
+                        return Err(Refusal::Lock(LockRefusal::Differs { name: text(name) }));
+                    }
+                }
+            }
             Own::Holds(item) | Own::Waits(item) if differs(item, &record) => {
                 return Err(Refusal::Lock(LockRefusal::Differs { name: text(name) }));
             }
@@ -127,6 +144,10 @@ fn enter(
             }
         }
         Own::Waits(item) if granted => grant(writer, name, &item),
+        Own::Holds(item) if granted && differs(&item, record) => {
+            let held = line::terms(&item);
+            put(writer, name, lease, &LockRecord { mode: record.mode, ..held });
+        }
         Own::Holds(item) if granted && request.reentrant => {
             let held = line::terms(&item);
             let record = LockRecord { granted, holds: held.holds.max(1) + 1, ..held };

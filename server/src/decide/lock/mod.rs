@@ -16,6 +16,7 @@
 
 mod acquire;
 pub mod admission;
+mod change;
 mod describe;
 mod expiry;
 mod leave;
@@ -85,6 +86,8 @@ pub(super) fn growth(ask: &LockAsk) -> usize {
 /// What a place in line is charged beside its name and metadata.
 const PLACE_BYTES: usize = 256;
 
+#[cfg(test)]
+mod change_test;
 #[cfg(test)]
 mod lock_test;
 #[cfg(test)]

@@ -21,7 +21,7 @@ fn world() -> Stepper {
 }
 
 fn ask(ask: Ask) -> Request {
-    Request::Queue(QueueAsk { ask: Some(ask) })
+    Request::Queue(QueueAsk { ask: Some(ask), ..Default::default() })
 }
 
 fn said(answer: Result<Reply, Refusal>) -> Result<Said, Refusal> {
@@ -170,7 +170,7 @@ fn an_ack_and_the_consumers_writes_are_one() {
 }
 
 fn calling(lease: i64, call: i64, again: bool) -> Request {
-    let Request::Queue(QueueAsk { ask: Some(Ask::Dequeue(request)) }) = dequeuing(lease, 2, true)
+    let Request::Queue(QueueAsk { ask: Some(Ask::Dequeue(request)), .. }) = dequeuing(lease, 2, true)
     else {
         panic!("a dequeue");
     };

@@ -32,7 +32,7 @@ fn line_of(call: &Call) -> Option<Bytes> {
 }
 
 fn was_asked(call: &Call) -> bool {
-    let Ask::Decide(Request::Queue(QueueAsk { ask })) = &call.ask else { return false };
+    let Ask::Decide(Request::Queue(QueueAsk { ask, .. })) = &call.ask else { return false };
     matches!(ask, Some(queue_ask::Ask::Dequeue(request)) if request.again)
 }
 
