@@ -5,5 +5,5 @@ use portunus_sdk::prelude::*;
 fn condition(_cx: &Context, _queue: &Queue) -> Admission {
     Admit
 }
-//~ a queue condition cannot return `Admission`
+//~ a queue condition cannot return `portunus_sdk::Admission`
 //~ write `fn condition(cx: &Context, queue: &Queue) -> Readiness`
