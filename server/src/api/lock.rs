@@ -75,8 +75,7 @@ impl LockService {
         lease: i64,
         end: impl Future<Output = Status>,
     ) -> Result<Response<LockResponse>, Status> {
-        let request =
-            LockAcquireRequest { names: vec![name.clone()], lease, ..Default::default() };
+        let request = LockAcquireRequest { names: vec![name.clone()], lease, ..Default::default() };
         let (stopped, stop) = oneshot::channel();
         let stop = async move { drop(stop.await) };
         let acquiring = self.node.acquire(request, stop);

@@ -4,7 +4,9 @@ use bytes::Bytes;
 
 use super::writer::Writer;
 use super::{Cx, Draft, Refusal, Reply, Request, Write};
-use super::{alarm, compact, gate, guard, kv, lease, lock, policy, queue, quota, registry, trigger, txn};
+use super::{
+    alarm, compact, gate, guard, kv, lease, lock, policy, queue, quota, registry, trigger, txn,
+};
 use crate::machine::State;
 
 /// Checks that need nothing but the request, so that they can be made before it is queued.

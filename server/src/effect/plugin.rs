@@ -25,13 +25,8 @@ pub enum Point {
 }
 
 impl Point {
-    pub const ALL: [Self; 5] = [
-        Self::WritePolicy,
-        Self::Trigger,
-        Self::Recipe,
-        Self::LockAdmission,
-        Self::QueueCondition,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::WritePolicy, Self::Trigger, Self::Recipe, Self::LockAdmission, Self::QueueCondition];
 
     /// As it is written in commands, contracts and metrics.
     pub fn name(self) -> &'static str {

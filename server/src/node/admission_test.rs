@@ -148,7 +148,8 @@ async fn out_of_turn_the_token_still_grows() {
     };
     let script = Script { admission: Box::new(by_weight), ..Script::default() };
     let mut hand = with(script, Binding::default()).await;
-    let weighing = |lease| LockAcquireRequest { weight: lease as u32, ..wanting(lease, &["locks/a"]) };
+    let weighing =
+        |lease| LockAcquireRequest { weight: lease as u32, ..wanting(lease, &["locks/a"]) };
     let first = enlist(&mut hand, weighing(1)).await;
     assert!(first.granted);
     let mut waits = Vec::new();
@@ -173,12 +174,13 @@ async fn out_of_turn_the_token_still_grows() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_try_and_a_refusal_leave_nothing_behind() {
-    let picky = |_: &mut dyn View, request: &LockRequest<'_>, holders: &[LockPlace]| {
-        match &request.place.metadata[..] {
-            b"never" => Admission::Refuse("not you".into()),
-            _ if holders.is_empty() => Admission::Admit,
-            _ => Admission::Wait(None),
-        }
+    let picky = |_: &mut dyn View, request: &LockRequest<'_>, holders: &[LockPlace]| match &request
+        .place
+        .metadata[..]
+    {
+        b"never" => Admission::Refuse("not you".into()),
+        _ if holders.is_empty() => Admission::Admit,
+        _ => Admission::Wait(None),
     };
     let script = Script { admission: Box::new(picky), ..Script::default() };
     let mut hand = with(script, Binding::default()).await;
@@ -269,11 +271,8 @@ async fn nobody_writes_where_a_plugin_admits_but_the_plugin() {
         success: vec![pb::RequestOp { request: Some(own) }],
         ..Default::default()
     };
-    let delete = pb::DeleteRangeRequest {
-        key: "a".into(),
-        range_end: "z".into(),
-        ..Default::default()
-    };
+    let delete =
+        pb::DeleteRangeRequest { key: "a".into(), range_end: "z".into(), ..Default::default() };
     let around = [
         put("locks/a/9", ""),
         Ask::Decide(Request::Txn(txn)),
@@ -311,7 +310,8 @@ async fn a_monitored_admission_is_asked_and_the_line_decides() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_waits_until_a_time_that_is_over_fails_and_lets_pass_where_it_may() {
     for (policy, granted) in [(FailurePolicy::Closed, false), (FailurePolicy::Open, true)] {
-        let late = |_: &mut dyn View, _: &LockRequest<'_>, _: &[LockPlace]| Admission::Wait(Some(0));
+        let late =
+            |_: &mut dyn View, _: &LockRequest<'_>, _: &[LockPlace]| Admission::Wait(Some(0));
         let script = Script { admission: Box::new(late), ..Script::default() };
         let more = Binding { on_failure: policy, ..Binding::default() };
         let mut hand = with(script, more).await;
@@ -410,8 +410,10 @@ async fn the_plugin_is_asked_only_when_the_rest_of_the_condition_leaves_it_to_it
         match items {
             Some(items) => assert_eq!(delivered(said(answer).await).len(), items, "{condition}"),
             None => {
-                let asked =
-                    Refusal::PolicyRefused { binding: "gate".into(), reason: "it was asked".into() };
+                let asked = Refusal::PolicyRefused {
+                    binding: "gate".into(),
+                    reason: "it was asked".into(),
+                };
                 assert_eq!(refusal(answer).await, asked);
             }
         }
@@ -421,7 +423,8 @@ async fn the_plugin_is_asked_only_when_the_rest_of_the_condition_leaves_it_to_it
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_that_picks_rubbish_or_is_not_there_is_named() {
-    let rubbish = |_: &mut dyn View, _: &crate::wasm::QueueAsked<'_>| QueueReadiness::Items(vec![77]);
+    let rubbish =
+        |_: &mut dyn View, _: &crate::wasm::QueueAsked<'_>| QueueReadiness::Items(vec![77]);
     let script = Script { condition: Box::new(rubbish), ..Script::default() };
     let mut hand = queue_with(script, "plugin gate").await;
     let answer = hand.submit([dequeuing(true, 1, 101)]).pop().expect("one");

@@ -74,11 +74,11 @@ pub use start::{Parts, StartError, start};
 pub use triggers::TriggerReport;
 
 #[cfg(test)]
+mod admission_test;
+#[cfg(test)]
 mod feature_level_test;
 #[cfg(test)]
 mod hand_test;
-#[cfg(test)]
-mod admission_test;
 #[cfg(test)]
 mod lane_test;
 #[cfg(test)]

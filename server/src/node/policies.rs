@@ -14,9 +14,9 @@ use super::shared::Shared;
 use crate::effect::{Binding, BindingId, hex};
 use crate::machine::State;
 use crate::wasm::{
-    Admission, Bound, BoundOptions, CallError, Caller, CompileError, Diaries, Engine, EngineOptions, Event,
-    Handled, LockPlace, LockRequest, Outcome, Plugin, QueueAsked, QueueReadiness, Verdict, View,
-    Write,
+    Admission, Bound, BoundOptions, CallError, Caller, CompileError, Diaries, Engine,
+    EngineOptions, Event, Handled, LockPlace, LockRequest, Outcome, Plugin, QueueAsked,
+    QueueReadiness, Verdict, View, Write,
 };
 
 /// Behind whoever serves clients.

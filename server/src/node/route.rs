@@ -32,12 +32,10 @@ pub fn route<'a>(head: &State, bindings: &'a Bindings, request: &Request) -> Rou
             Some(named) => Route::Lane(named),
             None => policies(head, bindings, request),
         },
-        Request::Queue(ask) if bindings.has_conditions() => {
-            match condition(head, bindings, ask) {
-                Some(named) => Route::Lane(named),
-                None => policies(head, bindings, request),
-            }
-        }
+        Request::Queue(ask) if bindings.has_conditions() => match condition(head, bindings, ask) {
+            Some(named) => Route::Lane(named),
+            None => policies(head, bindings, request),
+        },
         _ => policies(head, bindings, request),
     }
 }

@@ -66,8 +66,14 @@ fn requests() -> Vec<Request> {
         Request::SetTrigger(trigger(TriggerChange::Resume)),
         Request::SetTrigger(trigger(TriggerChange::Skip { to: None })),
         Request::SetTrigger(trigger(TriggerChange::Skip { to: Some(9) })),
-        Request::Lock(LockAsk { ask: Some(lock_ask::Ask::Release(Default::default())), ..Default::default() }),
-        Request::Queue(QueueAsk { ask: Some(queue_ask::Ask::Tidy("q".into())), ..Default::default() }),
+        Request::Lock(LockAsk {
+            ask: Some(lock_ask::Ask::Release(Default::default())),
+            ..Default::default()
+        }),
+        Request::Queue(QueueAsk {
+            ask: Some(queue_ask::Ask::Tidy("q".into())),
+            ..Default::default()
+        }),
         Request::Publish(Default::default()),
         Request::RaiseFeatureLevel(2),
     ]

@@ -4,8 +4,8 @@
 
 use wasmtime::Result;
 
-use super::bounds::RANDOM_BYTES_MAX;
 use super::admission::{QueuedItem, hand_out_item, hand_out_place};
+use super::bounds::RANDOM_BYTES_MAX;
 use super::contract::portunus::plugin::{diag, env, locks, queues, store, types};
 use super::diary_lines::Level;
 use super::error::{CallError, Panic, cut};

@@ -101,9 +101,7 @@ fn indices(pre: &InstancePre<Host>, point: Point) -> Result<Indices, CompileErro
         Point::WritePolicy => write_policy::GuestIndices::new(pre).map(Indices::WritePolicy),
         Point::Trigger => trigger::GuestIndices::new(pre).map(Indices::Trigger),
         Point::Recipe => recipe::GuestIndices::new(pre).map(Indices::Recipe),
-        Point::LockAdmission => {
-            lock_admission::GuestIndices::new(pre).map(Indices::LockAdmission)
-        }
+        Point::LockAdmission => lock_admission::GuestIndices::new(pre).map(Indices::LockAdmission),
         Point::QueueCondition => {
             queue_condition::GuestIndices::new(pre).map(Indices::QueueCondition)
         }

@@ -226,15 +226,9 @@ pub fn await_turn(
         end_delay(writer, name);
     }
     let lease_of = |key: &Bytes| writer.head.get(key).map_or(LeaseId::NONE, Item::lease);
-    let own: Vec<_> =
-        wait.places.iter().map(|place| (&place.name, lease_of(&place.key))).collect();
+    let own: Vec<_> = wait.places.iter().map(|place| (&place.name, lease_of(&place.key))).collect();
     let held = own.into_iter().map(|(name, lease)| place(writer, name, lease)).collect();
-    Ok(LockSaid {
-        revision: writer.head.revision,
-        granted: true,
-        places: held,
-        count: 0,
-    })
+    Ok(LockSaid { revision: writer.head.revision, granted: true, places: held, count: 0 })
 }
 
 pub(super) fn text(name: &[u8]) -> String {

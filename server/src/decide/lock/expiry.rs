@@ -4,8 +4,8 @@
 use bytes::Bytes;
 use portunus_proto::portunus::v1::LockRecord;
 
-use super::line::{delay_key, delayed_until};
 use super::admission::is_holder;
+use super::line::{delay_key, delayed_until};
 use super::record;
 use crate::decide::writer::Writer;
 use crate::machine::State;

@@ -26,8 +26,8 @@ mod refusal;
 
 pub use admission::place_of;
 pub use describe::describe;
-pub use line::{key as place_key, line as line_of};
 pub(super) use expiry::{delay_after, held_by};
+pub use line::{key as place_key, line as line_of};
 pub use record::decode as record;
 pub use refusal::LockRefusal;
 
@@ -44,12 +44,8 @@ pub(super) fn decide(
     now_ms: u64,
 ) -> Result<LockSaid, Refusal> {
     match &ask.ask {
-        Some(Ask::Enlist(request)) => {
-            acquire::enlist(writer, request, &ask.admissions, now_ms)
-        }
-        Some(Ask::AwaitTurn(wait)) => {
-            acquire::await_turn(writer, wait, &ask.admissions, now_ms)
-        }
+        Some(Ask::Enlist(request)) => acquire::enlist(writer, request, &ask.admissions, now_ms),
+        Some(Ask::AwaitTurn(wait)) => acquire::await_turn(writer, wait, &ask.admissions, now_ms),
         Some(Ask::Leave(leave)) => Ok(leave::leave(writer, leave)),
         Some(Ask::Release(release)) => Ok(leave::release(writer, release)),
         Some(Ask::Revoke(request)) => Ok(leave::request_revocation(writer, request)),

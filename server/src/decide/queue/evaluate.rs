@@ -119,6 +119,9 @@ pub fn ready_key(state: &State, queue: Queue<'_>, id: u64) -> Option<Bytes> {
         if state.get(&key).is_some() {
             return Some(key);
         }
+        if rank >= keys::PRIORITY_MAX {
+            return None;
+        }
         from = KeyRange { start: queue.ready_from(rank + 1), end: ready.end.clone() };
     }
 }

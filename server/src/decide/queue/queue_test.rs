@@ -170,7 +170,8 @@ fn an_ack_and_the_consumers_writes_are_one() {
 }
 
 fn calling(lease: i64, call: i64, again: bool) -> Request {
-    let Request::Queue(QueueAsk { ask: Some(Ask::Dequeue(request)), .. }) = dequeuing(lease, 2, true)
+    let Request::Queue(QueueAsk { ask: Some(Ask::Dequeue(request)), .. }) =
+        dequeuing(lease, 2, true)
     else {
         panic!("a dequeue");
     };

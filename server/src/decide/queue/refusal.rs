@@ -19,7 +19,9 @@ pub enum QueueRefusal {
     #[error("item {id} is not claimed so any more: its claim ended, or it was removed")]
     ClaimLost { id: u64 },
     /// The condition names a plugin that is not there, or not for this queue.
-    #[error("queue {queue} waits for plugin {plugin}, which has no queue-condition for it: deploy one")]
+    #[error(
+        "queue {queue} waits for plugin {plugin}, which has no queue-condition for it: deploy one"
+    )]
     NoCondition { queue: String, plugin: String },
 }
 

@@ -39,7 +39,8 @@ impl Node {
                 }
                 Err(error) => return Err(error),
             }
-            if let Request::Queue(QueueAsk { ask: Some(Ask::Dequeue(dequeue)), .. }) = &mut request {
+            if let Request::Queue(QueueAsk { ask: Some(Ask::Dequeue(dequeue)), .. }) = &mut request
+            {
                 dequeue.again = true;
             }
         }
