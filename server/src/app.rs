@@ -96,12 +96,13 @@ fn announce(config: &Config) {
 fn api_options(config: &Config) -> api::Options {
     api::Options {
         extensive_metrics: config.extensive_metrics,
+        slow_call: config.serving.warning_unary_request_duration,
         cors: api::Cors::new(config.cors.clone()),
-        hosts: api::Hosts::new(config.host_whitelist.clone()),
-        gateway: config.enable_gateway,
-        max_concurrent_streams: config.max_concurrent_streams,
-        keepalive_interval: config.keepalive_interval,
-        keepalive_timeout: config.keepalive_timeout,
+        hosts: api::Hosts::new(config.serving.host_whitelist.clone()),
+        gateway: config.serving.enable_gateway,
+        max_concurrent_streams: config.serving.max_concurrent_streams,
+        keepalive_interval: config.serving.keepalive_interval,
+        keepalive_timeout: config.serving.keepalive_timeout,
     }
 }
 

@@ -26,13 +26,13 @@ pub async fn of_clients(config: &Config) -> Result<Vec<Port>> {
         }
         None => None,
     };
-    let grpc = match config.listen_client_http_urls.is_empty() {
+    let grpc = match config.serving.listen_client_http_urls.is_empty() {
         true => Traffic::Everything,
         false => Traffic::Grpc,
     };
     let groups = [
         ("--listen-client-urls", &config.listen_client_urls, grpc),
-        ("--listen-client-http-urls", &config.listen_client_http_urls, Traffic::Http),
+        ("--listen-client-http-urls", &config.serving.listen_client_http_urls, Traffic::Http),
         ("--listen-metrics-urls", &config.listen_metrics_urls, Traffic::Metrics),
     ];
     check_apart(config)?;
@@ -40,7 +40,7 @@ pub async fn of_clients(config: &Config) -> Result<Vec<Port>> {
     for (flag, urls, traffic) in groups {
         for (address, urls) in by_address(urls)? {
             warn_of_http(tls, "client", &urls);
-            let listener = bind(flag, urls[0], &address, config.reuse_port).await?;
+            let listener = bind(flag, urls[0], &address, config.serving.reuse_port).await?;
             let door = door(&urls, acceptor.as_ref(), false);
             ports.push(Port { listener, door, traffic });
         }
@@ -65,17 +65,18 @@ pub async fn of_peers(config: &Config) -> Result<(Vec<PeerListener>, Arc<Dialer>
     let mut listeners = Vec::new();
     for (address, urls) in by_address(&config.listen_peer_urls)? {
         warn_of_http(tls, "peer", &urls);
-        let socket = match bind("--listen-peer-urls", urls[0], &address, config.reuse_port).await? {
-            Listener::Tcp(listener) => PeerSocket::Tcp(listener.into_std()?),
-            Listener::Unix(listener) => PeerSocket::Unix(listener.into_std()?),
-        };
+        let socket =
+            match bind("--listen-peer-urls", urls[0], &address, config.serving.reuse_port).await? {
+                Listener::Tcp(listener) => PeerSocket::Tcp(listener.into_std()?),
+                Listener::Unix(listener) => PeerSocket::Unix(listener.into_std()?),
+            };
         listeners.push(PeerListener { socket, door: door(&urls, acceptor.as_ref(), true) });
     }
     Ok((listeners, dialer))
 }
 
 fn client_urls(config: &Config) -> Vec<Url> {
-    let both = config.listen_client_urls.iter().chain(&config.listen_client_http_urls);
+    let both = config.listen_client_urls.iter().chain(&config.serving.listen_client_http_urls);
     both.cloned().collect()
 }
 
@@ -122,7 +123,7 @@ fn by_address(urls: &[Url]) -> Result<Vec<(Address, Vec<&Url>)>> {
 /// gRPC alone and HTTP alone cannot share an address; etcd's text.
 fn check_apart(config: &Config) -> Result<()> {
     let grpc = by_address(&config.listen_client_urls)?;
-    for (address, urls) in by_address(&config.listen_client_http_urls)? {
+    for (address, urls) in by_address(&config.serving.listen_client_http_urls)? {
         if grpc.iter().any(|(other, _)| *other == address) {
             bail!(
                 "cannot bind both --listen-client-urls and --listen-client-http-urls on the same \

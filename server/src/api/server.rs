@@ -35,7 +35,7 @@ use super::listen::Listener;
 use super::lock::LockService;
 use super::locks::LocksService;
 use super::maintenance::MaintenanceService;
-use super::meter::{Metered, Table};
+use super::meter::{Metered, Table, Timing};
 use super::plugin::{PluginService, RecipeService};
 use super::queue::QueueService;
 use super::reflection;
@@ -65,6 +65,8 @@ pub struct Options {
     pub keepalive_timeout: Duration,
     /// Measure how long calls take, too (`--metrics=extensive`).
     pub extensive_metrics: bool,
+    /// Calls that take longer are logged (`--warning-unary-request-duration`).
+    pub slow_call: Duration,
     /// Which web pages may call (`--cors`).
     pub cors: Cors,
     /// Which hosts HTTP requests may name (`--host-whitelist`).
@@ -81,6 +83,7 @@ impl Default for Options {
             keepalive_interval: Some(Duration::from_secs(2 * 60 * 60)),
             keepalive_timeout: Duration::from_secs(20),
             extensive_metrics: false,
+            slow_call: Duration::from_millis(300),
             cors: Cors::default(),
             hosts: Hosts::default(),
             gateway: true,
@@ -141,8 +144,12 @@ impl Server {
             .add_service(reflection::newer(&names)?)
             .add_service(reflection::older(&names)?)
             .prepare();
-        let clock = options.extensive_metrics.then(Clock::system);
-        let table = Arc::new(Table::new(&names, clock.as_ref()));
+        let timing = Timing {
+            clock: Clock::system(),
+            histograms: options.extensive_metrics,
+            slow: options.slow_call,
+        };
+        let table = Arc::new(Table::new(&names, &timing));
         let services = Metered::new(routes.clone(), table.clone());
         let gateway = Gateway::new(services, message_bytes_max(node));
         let front = |gateway| {

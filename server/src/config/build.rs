@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::address::{self, Url};
 use crate::config::flags::{self, FLAGS, Flag, Group, Kind};
 use crate::config::options::{
-    ClusterState, Config, InitialCluster, InitialMember, LogConfig, LogFormat,
+    Auth, ClusterState, Config, InitialCluster, InitialMember, LogConfig, LogFormat, Serving,
 };
 use crate::config::read::Values;
 use crate::config::tls::Tls;
@@ -61,26 +61,12 @@ impl Config {
             extensive_metrics: text(values, "metrics") == "extensive",
             listen_metrics_urls: urls(values, "listen-metrics-urls")?,
             cors: parse::origins(text(values, "cors")),
-            listen_client_http_urls: urls(values, "listen-client-http-urls")?,
-            reuse_port: get(values, "socket-reuse-port", parse::boolean)?,
+            serving: serving(values)?,
             client_tls: Tls::of_clients(values)?,
             peer_tls: Tls::of_peers(values)?,
             self_signed_cert_validity: get(values, "self-signed-cert-validity", parse::years)?,
             max_learners: get(values, "max-learners", parse::count)?,
-            auth_token: text(values, "auth-token").to_owned(),
-            auth_token_ttl: Duration::from_secs(get(values, "auth-token-ttl", parse::count)?),
-            bcrypt_cost: get(values, "bcrypt-cost", parse::bcrypt_cost)?,
-            max_concurrent_streams: get(values, "max-concurrent-streams", parse::streams)?,
-            keepalive_interval: get(values, "grpc-keepalive-interval", parse::duration)
-                .map(|interval| (!interval.is_zero()).then_some(interval))?,
-            keepalive_timeout: get(values, "grpc-keepalive-timeout", parse::duration)?,
-            enable_gateway: get(values, "enable-grpc-gateway", parse::boolean)?,
-            warning_unary_request_duration: get(
-                values,
-                "warning-unary-request-duration",
-                parse::duration,
-            )?,
-            host_whitelist: parse::list(text(values, "host-whitelist")),
+            auth: auth(values)?,
             config_file: values.file.clone(),
             log: log(values)?,
             unsafe_no_fsync: get(values, "unsafe-no-fsync", parse::boolean)?,
@@ -105,7 +91,7 @@ impl Config {
         each_url(values, "listen-peer-urls", &self.listen_peer_urls, Url::check_bind)?;
         each_url(values, "listen-client-urls", &self.listen_client_urls, Url::check_bind)?;
         each_url(values, "listen-metrics-urls", &self.listen_metrics_urls, Url::check_bind)?;
-        let http = &self.listen_client_http_urls;
+        let http = &self.serving.listen_client_http_urls;
         each_url(values, "listen-client-http-urls", http, Url::check_bind)?;
         self.check_tls()?;
         for (name, urls) in [
@@ -207,6 +193,32 @@ fn initial_cluster(values: &Values, name: &str, peers: &[Url]) -> Result<Initial
             members: vec![InitialMember { name: name.to_owned(), peer_urls: peers.to_vec() }],
         }),
     }
+}
+
+fn serving(values: &Values) -> Result<Serving, Error> {
+    let interval = get(values, "grpc-keepalive-interval", parse::duration)?;
+    Ok(Serving {
+        listen_client_http_urls: urls(values, "listen-client-http-urls")?,
+        reuse_port: get(values, "socket-reuse-port", parse::boolean)?,
+        max_concurrent_streams: get(values, "max-concurrent-streams", parse::streams)?,
+        keepalive_interval: (!interval.is_zero()).then_some(interval),
+        keepalive_timeout: get(values, "grpc-keepalive-timeout", parse::duration)?,
+        enable_gateway: get(values, "enable-grpc-gateway", parse::boolean)?,
+        warning_unary_request_duration: get(
+            values,
+            "warning-unary-request-duration",
+            parse::duration,
+        )?,
+        host_whitelist: parse::list(text(values, "host-whitelist")),
+    })
+}
+
+fn auth(values: &Values) -> Result<Auth, Error> {
+    Ok(Auth {
+        token: text(values, "auth-token").to_owned(),
+        token_ttl: Duration::from_secs(get(values, "auth-token-ttl", parse::count)?),
+        bcrypt_cost: get(values, "bcrypt-cost", parse::bcrypt_cost)?,
+    })
 }
 
 fn log(values: &Values) -> Result<LogConfig, Error> {

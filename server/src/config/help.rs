@@ -23,6 +23,10 @@ Usage:
   portunus bench       measure any server that speaks etcd v3
   portunus plugin      make, deploy and watch over plugins
   portunus recipe      call functions that plugins offer
+  portunus lock        hold a lock while a command runs
+  portunus queue       put into and take from queues
+  portunus completion  print completions for a shell
+  portunus man         write manual pages into a folder
   portunus version     show the version
 
 Each flag can be set as --flag=value, --flag value, or by an environment variable of

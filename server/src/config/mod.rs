@@ -25,8 +25,8 @@ pub use error::Error;
 pub use file::{read as read_file, requested as requested_file};
 pub use identity::{cluster_id, member_id};
 pub use options::{
-    AutoCompaction, ClusterState, Config, InitialCluster, InitialMember, LogConfig, LogFormat,
-    LogOutput,
+    Auth, AutoCompaction, ClusterState, Config, InitialCluster, InitialMember, LogConfig,
+    LogFormat, LogOutput, Serving,
 };
 pub use tls::Tls;
 

@@ -197,7 +197,7 @@ impl Config {
     pub(super) fn check_tls(&self) -> Result<(), Error> {
         let refused = |text: String| Err(Error::Contradiction(text));
         if !self.client_tls.serves() {
-            let both = self.listen_client_urls.iter().chain(&self.listen_client_http_urls);
+            let both = self.listen_client_urls.iter().chain(&self.serving.listen_client_http_urls);
             if let Some(url) = both.into_iter().find(|url| url.is_secure()) {
                 return refused(format!(
                     "TLS key/cert (--cert-file, --key-file) must be provided for client url {url} \
