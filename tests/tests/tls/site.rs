@@ -49,7 +49,9 @@ impl Site {
             flag("key-file", &self.server.key),
         ];
         all.extend(flags.iter().cloned());
-        let mut member = Member::new("m0", self.path(), client, all);
+        // Each with data of its own.
+        let dir = self.path().join(client.to_string());
+        let mut member = Member::new("m0", &dir, client, all);
         member.client_url = url;
         member
     }
