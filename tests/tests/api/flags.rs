@@ -101,3 +101,17 @@ async fn a_config_file_with_an_unknown_key_is_refused() {
     let refused = refused.err().expect("refused").to_string();
     assert!(refused.contains("unknown key \"snapshot-cuont\"; did you mean snapshot-count?"));
 }
+
+#[tokio::test]
+async fn calls_that_take_long_are_told_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut member = single(dir.path(), &["--warning-unary-request-duration=1ns"]);
+    member.client().await.unwrap().put("k", "v", None).await.unwrap();
+    member.wait_output("\"msg\":\"request stats\"").unwrap();
+    assert!(member.output().contains("/etcdserverpb.KV/Put"), "{}", member.output());
+    let dir = tempfile::tempdir().unwrap();
+    let mut patient = single(dir.path(), &["--warning-unary-request-duration=1h"]);
+    patient.client().await.unwrap().put("k", "v", None).await.unwrap();
+    patient.terminate().unwrap();
+    assert!(!patient.output().contains("request stats"), "{}", patient.output());
+}

@@ -198,6 +198,19 @@ mod tests {
     }
 
     #[test]
+    fn what_may_wait_by_its_nature_is_never_slow() {
+        let slow = Duration::from_millis(300);
+        let timing = Timing { clock: Clock::manual(), histograms: false, slow };
+        let services = ["etcdserverpb.KV", "etcdserverpb.Watch", "v3lockpb.Lock"];
+        let table = Table::new(&services, &timing);
+        let slow = |path: &str| table.begin(path).expect("a method").method.slow;
+        assert_eq!(slow("/etcdserverpb.KV/Put"), Some(Duration::from_millis(300)));
+        assert_eq!(slow("/etcdserverpb.KV/RangeStream"), None);
+        assert_eq!(slow("/etcdserverpb.Watch/Watch"), None);
+        assert_eq!(slow("/v3lockpb.Lock/Lock"), None);
+    }
+
+    #[test]
     fn a_call_counts_once_and_one_that_is_dropped_was_cancelled() {
         let slow = Duration::from_millis(300);
         let timing = Timing { clock: Clock::manual(), histograms: false, slow };
