@@ -44,7 +44,9 @@ fn reason(error: &Error, not_allowed: &str) -> String {
             PeerIncompatible::Tls12NotOffered
             | PeerIncompatible::Tls12NotOfferedOrEnabled
             | PeerIncompatible::Tls13RequiredForQuic
-            | PeerIncompatible::SupportedVersionsExtensionRequired,
+            | PeerIncompatible::SupportedVersionsExtensionRequired
+            // A client of TLS 1.1 or older sends none.
+            | PeerIncompatible::SignatureAlgorithmsExtensionRequired,
         ) => "tls: client offered only unsupported versions".to_owned(),
         Error::PeerIncompatible(PeerIncompatible::NoCipherSuitesInCommon) => {
             "tls: no cipher suite supported by both client and server".to_owned()
