@@ -9,17 +9,30 @@ use tonic::transport::{Channel, Endpoint};
 
 use crate::tls::{ClientOptions, Connector, Dialer, Target};
 
-/// Which certificates to show and to believe.
+/// Which certificates to show and to believe. The ids differ from the names, as commands have
+/// arguments like `KEY` of their own.
 #[derive(Clone, Debug, Args)]
 pub struct Security {
     /// CAs of the servers' certificates, in PEM; the system's unless given
-    #[arg(long, global = true, env = "ETCDCTL_CACERT", value_name = "FILE")]
+    #[arg(
+        id = "tls-cacert",
+        long = "cacert",
+        global = true,
+        env = "ETCDCTL_CACERT",
+        value_name = "FILE"
+    )]
     cacert: Option<PathBuf>,
     /// Certificate to show, in PEM
-    #[arg(long, global = true, env = "ETCDCTL_CERT", value_name = "FILE")]
+    #[arg(
+        id = "tls-cert",
+        long = "cert",
+        global = true,
+        env = "ETCDCTL_CERT",
+        value_name = "FILE"
+    )]
     cert: Option<PathBuf>,
     /// Private key of --cert
-    #[arg(long, global = true, env = "ETCDCTL_KEY", value_name = "FILE")]
+    #[arg(id = "tls-key", long = "key", global = true, env = "ETCDCTL_KEY", value_name = "FILE")]
     key: Option<PathBuf>,
     /// Believe every certificate: whoever answers may be somebody else
     #[arg(long, global = true, env = "ETCDCTL_INSECURE_SKIP_TLS_VERIFY")]
