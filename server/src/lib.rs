@@ -22,6 +22,7 @@ pub mod machine;
 pub mod view;
 
 pub mod decide;
+pub mod tls;
 pub mod wasm;
 pub mod watch;
 
@@ -37,3 +38,5 @@ pub mod telemetry;
 pub mod app;
 pub mod bench;
 pub mod cli;
+pub mod dial;
+pub mod ports;

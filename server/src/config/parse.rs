@@ -49,6 +49,35 @@ pub fn positive(text: &str) -> Result<usize, String> {
     }
 }
 
+/// Validity of a certificate.
+pub fn years(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(years @ 1..=1000) => Ok(years),
+        _ => Err("expected years, 1 to 1000".to_owned()),
+    }
+}
+
+/// The costs that bcrypt knows.
+pub fn bcrypt_cost(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(cost @ 4..=31) => Ok(cost),
+        _ => Err("expected a cost from 4 to 31".to_owned()),
+    }
+}
+
+pub fn streams(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(streams @ 1..) => Ok(streams),
+        _ => Err("expected a number from 1 to 4294967295".to_owned()),
+    }
+}
+
+/// What stands between commas.
+pub fn list(text: &str) -> Vec<String> {
+    let items = text.split(',').map(str::trim);
+    items.filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
 pub fn signed_bytes(text: &str) -> Result<i64, String> {
     text.parse().map_err(|_| "expected a whole number of bytes".to_owned())
 }
@@ -119,13 +148,11 @@ pub fn log_outputs(text: &str) -> Result<Vec<LogOutput>, String> {
     let mut outputs = Vec::new();
     for name in text.split(',').map(str::trim) {
         let output = match name {
-            "default" | "stderr" => LogOutput::Stderr,
+            // systemd takes stderr into its journal.
+            "default" | "stderr" | "systemd/journal" => LogOutput::Stderr,
             "stdout" => LogOutput::Stdout,
-            _ => {
-                return Err(
-                    "expected stderr, stdout or default; redirect one into a file".to_owned()
-                );
-            }
+            "" => return Err("expected stderr, stdout, default, or paths of files".to_owned()),
+            path => LogOutput::File(path.into()),
         };
         if !outputs.contains(&output) {
             outputs.push(output);

@@ -14,7 +14,8 @@ pub async fn is_known_to_peers(parts: &Parts) -> bool {
     let Identity { cluster, member } = parts.identity;
     let others = parts.first_members.iter().filter(|(id, _)| *id != member);
     let others = others.map(|(id, peer)| (id.0, peer.clone())).collect();
-    let answers = raft::ask_members(raft::Identity { cluster, member }, others).await;
+    let answers =
+        raft::ask_members(raft::Identity { cluster, member }, parts.dialer.clone(), others).await;
     // Where it serves clients nobody but itself has said.
     let has_served =
         |(id, peer): &(u64, raft::Peer)| *id == member.0 && !peer.client_urls.is_empty();
