@@ -46,7 +46,7 @@ use super::writer::Writer;
 use super::{Cx, Refusal, txn};
 pub(super) use settle::check_put;
 
-pub use read::{explain, peek, stats};
+pub use read::{blocks, explain, peek, stats};
 pub use refusal::QueueRefusal;
 
 /// Decides about queues.
