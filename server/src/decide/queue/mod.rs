@@ -30,6 +30,7 @@ mod evaluate;
 mod keys;
 mod parser;
 mod read;
+mod redrive;
 mod refusal;
 mod remove;
 mod sequential;
@@ -71,6 +72,7 @@ pub(super) fn decide(
             settle::configure(writer, request)?;
             Said::Count(0)
         }
+        Some(Ask::Redrive(request)) => Said::Redriven(redrive::redrive(writer, request)?),
         Some(Ask::PutSequential(request)) => Said::Put(sequential::put(writer, request)?),
         Some(Ask::Tidy(queue)) => Said::Count(tidy::tidy(writer, queue, now, tidy::AT_ONCE) as u64),
         Some(Ask::Withdraw(request)) => Said::Count(withdraw::withdraw(writer, request)?),
@@ -113,6 +115,7 @@ pub fn prefix(ask: &QueueAsk) -> Bytes {
         Some(Ask::Remove(request)) => &request.queue,
         Some(Ask::Purge(request)) => &request.queue,
         Some(Ask::Configure(request)) => &request.queue,
+        Some(Ask::Redrive(request)) => &request.queue,
         Some(Ask::PutSequential(request)) => return request.prefix.clone(),
         Some(Ask::Tidy(queue)) => queue,
         Some(Ask::Withdraw(request)) => &request.queue,
@@ -142,3 +145,5 @@ mod figures_test;
 mod model_test;
 #[cfg(test)]
 mod queue_test;
+#[cfg(test)]
+mod redrive_test;
