@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn what_was_told_wrongly_does_not() {
-        let why = wrong(|record, _| drop(record.enqueued.insert("p3".into(), 3)));
+        let why = wrong(|record, _| record.enqueued.extend([("p3".to_owned(), 3)]));
         assert!(why.contains("p3 is 3, and None"), "{why}");
         let why = wrong(|record, _| record.delivered[0].token = 5);
         assert!(why.contains("nobody claimed"), "{why}");
