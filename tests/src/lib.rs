@@ -12,6 +12,7 @@ mod register;
 mod rpc;
 pub mod tally;
 mod until;
+mod wire;
 
 pub use cluster::Cluster;
 pub use links::Links;
@@ -21,3 +22,4 @@ pub use ports::free_ports;
 pub use register::{Observed, Recorder, is_linearizable};
 pub use rpc::{Rpc, Seen, events, key_value, key_values, refusal};
 pub use until::{eventually, eventually_within};
+pub use wire::Wire;

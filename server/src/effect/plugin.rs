@@ -39,6 +39,11 @@ impl fmt::Display for Point {
     }
 }
 
+/// A component's digest as it is written everywhere.
+pub fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// How much a binding counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Mode {

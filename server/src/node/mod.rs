@@ -9,6 +9,7 @@ mod ask;
 mod batch;
 mod blame;
 mod bootstrap;
+mod budget;
 mod confirm;
 mod desk;
 mod duties;

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use super::applied::Version;
 use super::plugin::Named;
 use super::shared::Shared;
-use crate::effect::{Binding, BindingId};
+use crate::effect::{Binding, BindingId, hex};
 use crate::machine::State;
 use crate::wasm::{
     Bound, BoundOptions, CallError, Caller, CompileError, Diaries, Engine, EngineOptions, Event,
@@ -177,8 +177,9 @@ impl Policies {
             let compiled = self.engine().and_then(|engine| {
                 engine.compile(component).map_err(|error| error.to_string().into())
             });
-            if let Err(why) = &compiled {
-                tracing::error!(%why, "a deployed plugin cannot run on this member");
+            match &compiled {
+                Ok(_) => tracing::info!(digest = hex(digest), "a component is compiled"),
+                Err(why) => tracing::error!(%why, "a deployed plugin cannot run on this member"),
             }
             self.compiled.lock().insert(digest.clone(), compiled);
             news();

@@ -176,7 +176,7 @@ pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
         hub: Arc::new(hub),
         pipeline: Pipeline::default(),
         confirm,
-        lane: Lane::default(),
+        lane: Lane::new(parts.clock.clone()),
         policies: Policies::default(),
         reaper: Reaper::start().map_err(|error| StartError::Thread(error.to_string()))?,
         space,

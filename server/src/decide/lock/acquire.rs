@@ -5,6 +5,7 @@ use portunus_proto::portunus::v1::{
     LockAcquireRequest, LockAwait, LockMode, LockPlace, LockRecord, LockSaid,
 };
 
+use super::change::{Change, change};
 use super::line::{Turn, delay_key, holds, key, turn};
 use super::{line, record};
 use crate::decide::writer::Writer;
@@ -78,6 +79,17 @@ pub fn enlist(
     for name in &request.names {
         let own = own(writer, name, lease);
         let is_free = match &own {
+            Own::Holds(item) if differs(item, &record) && request.names.len() == 1 => {
+                match change(writer, name, item, &record) {
+                    Change::Granted => true,
+                    Change::Held => {
+                        return Err(Refusal::Lock(LockRefusal::Held { name: text(name) }));
+                    }
+                    Change::None => {
+                        return Err(Refusal::Lock(LockRefusal::Differs { name: text(name) }));
+                    }
+                }
+            }
             Own::Holds(item) | Own::Waits(item) if differs(item, &record) => {
                 return Err(Refusal::Lock(LockRefusal::Differs { name: text(name) }));
             }
@@ -120,6 +132,10 @@ fn enter(
             put(writer, name, lease, &record);
         }
         Own::Waits(item) if granted => grant(writer, name, &item),
+        Own::Holds(item) if granted && differs(&item, record) => {
+            let held = line::terms(&item);
+            put(writer, name, lease, &LockRecord { mode: record.mode, ..held });
+        }
         Own::Holds(item) if granted && request.reentrant => {
             let held = line::terms(&item);
             let record = LockRecord { granted, holds: held.holds.max(1) + 1, ..held };

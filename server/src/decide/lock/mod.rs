@@ -14,6 +14,7 @@
 //!   is written with the expiry of a holder that asked for it. Plain etcd clients do not know it.
 
 mod acquire;
+mod change;
 mod describe;
 mod expiry;
 mod leave;
@@ -77,6 +78,8 @@ pub(super) fn growth(ask: &LockAsk) -> usize {
 /// What a place in line is charged beside its name and metadata.
 const PLACE_BYTES: usize = 256;
 
+#[cfg(test)]
+mod change_test;
 #[cfg(test)]
 mod lock_test;
 #[cfg(test)]

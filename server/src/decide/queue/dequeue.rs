@@ -7,9 +7,9 @@ use portunus_proto::portunus::v1::{
 };
 use prost::Message;
 
-use super::evaluate::{allowance, note_left, sooner};
+use super::evaluate::{allowance, set_batch, sooner};
 use super::keys::{self, Queue};
-use super::tidy;
+use super::{tidy, withdraw};
 use crate::decide::writer::Writer;
 use crate::decide::{Cx, Refusal, lease};
 use crate::types::{KeyRange, LeaseId};
@@ -33,9 +33,12 @@ pub fn dequeue(
     if lease.is_none() && request.own_lease == 0 {
         return Err(Refusal::LeaseNotFound);
     }
-    if lease.is_none() && writer.check_lease(LeaseId(request.own_lease)).is_ok() {
-        let deliveries = taken_before(writer, queue, LeaseId(request.own_lease));
-        return Ok(QueueDequeueResponse { header: None, deliveries });
+    if request.again {
+        let lease = if lease.is_none() { LeaseId(request.own_lease) } else { lease };
+        let deliveries = withdraw::taken_by(writer, queue, lease, request.call);
+        if !deliveries.is_empty() {
+            return Ok(QueueDequeueResponse { header: None, deliveries });
+        }
     }
     let untidy = || Refusal::Untidy { queue: Bytes::copy_from_slice(queue.name()) };
     if tidy::backlog(writer.head, queue, cx.now_ms, TIDIED_INLINE + 1) > TIDIED_INLINE {
@@ -90,24 +93,10 @@ fn serve(
         |delivery: &&QueueDelivery| delivery.item.as_ref().is_some_and(|item| item.attempts == 1);
     let fresh = deliveries.iter().filter(is_fresh).count() as u64;
     if let Some(items) = allowed.items.filter(|_| fresh > 0) {
-        note_left(writer, queue, items, fresh);
+        // The batch begins with the first.
+        set_batch(writer, queue, items.saturating_sub(fresh));
     }
     Ok(Served { deliveries, tidied, until_ms: allowed.verdict.until_ms })
-}
-
-/// What a call has taken whose answer was lost and which is asked again: its lease is its own.
-fn taken_before(writer: &mut Writer<'_>, queue: Queue<'_>, lease: LeaseId) -> Vec<QueueDelivery> {
-    let claims = queue.claims();
-    let keys = writer.head.lease_keys(lease).into_iter().filter(|key| claims.contains(key));
-    let mut deliveries = Vec::new();
-    for key in keys.collect::<Vec<_>>() {
-        let Some(token) = writer.get(&key).map(|item| item.create_revision()) else { continue };
-        let Some(id) = keys::id(&key) else { continue };
-        let item = tidy::read(writer, &queue.taken_key(id));
-        let claim = QueueClaim { id, token, lease: lease.0 };
-        deliveries.push(QueueDelivery { item, claim: Some(claim) });
-    }
-    deliveries
 }
 
 /// The next keys, passing over what is none of an item's.
@@ -131,10 +120,14 @@ fn take(
             ..=0 => VISIBILITY_SECONDS,
             seconds => seconds,
         };
-        let grant = pb::LeaseGrantRequest { id: lease, ttl };
-        lease::grant(writer, &grant, cx.lease_ttl_min)?;
+        // Asked again after what it took has ended, it has a lease already.
+        if writer.check_lease(LeaseId(lease)).is_err() {
+            let grant = pb::LeaseGrantRequest { id: lease, ttl };
+            lease::grant(writer, &grant, cx.lease_ttl_min)?;
+        }
     }
-    let claim = QueueClaimRecord { consumer: request.consumer.clone(), own_lease };
+    let claim =
+        QueueClaimRecord { consumer: request.consumer.clone(), own_lease, call: request.call };
     let claim = claim.encode_to_vec();
     let mut deliveries = Vec::with_capacity(keys.len());
     for key in keys {

@@ -8,7 +8,7 @@ use super::condition::{self, Condition};
 use super::keys::Queue;
 use crate::decide::writer::Writer;
 use crate::decide::{QueueRefusal, Refusal};
-use crate::types::KeyRange;
+use crate::types::{Item, KeyRange, LeaseId};
 
 /// The outcome, and why it is no.
 #[derive(Debug, Default)]
@@ -68,7 +68,7 @@ pub fn allowance(
     };
     let writer = asking.writer;
     let ready = count(writer, &queue.ready());
-    let open = number(writer, &queue.batch()).unwrap_or(0);
+    let open = open_batch(writer, queue);
     let again = first(writer, queue).is_some_and(|item| item.attempts > 0);
     let known = if open > 0 || again { Size::Passed } else { Size::Ready(ready) };
     let verdict = Asking { writer, now_ms, size: known }.evaluate(&condition);
@@ -82,15 +82,24 @@ pub fn allowance(
     Ok(Allowance { items: Some(items), verdict })
 }
 
-/// Takes those that left off the open batch, which begins with the first.
-pub fn note_left(writer: &mut Writer<'_>, queue: Queue<'_>, allowed: u64, fresh_left: u64) {
-    let key = queue.batch();
-    match allowed.saturating_sub(fresh_left) {
-        0 => drop(writer.delete(&KeyRange::single(key))),
-        rest => {
-            let rest = rest.to_string();
-            writer.put(&key, rest.as_bytes(), crate::types::LeaseId::NONE);
+/// Items that may still leave because they were ready when the size was met: of this condition, not
+/// of one that stood there before.
+pub fn open_batch(writer: &mut Writer<'_>, queue: Queue<'_>) -> u64 {
+    let condition = writer.get(&queue.condition()).map(Item::mod_revision);
+    let noted = writer.get(&queue.batch()).and_then(|item| {
+        let (rest, of) = std::str::from_utf8(item.value()).ok()?.split_once(' ')?;
+        Some((rest.parse().ok()?, of.parse::<i64>().ok()?))
+    });
+    noted.filter(|(_, of)| Some(*of) == condition).map_or(0, |(rest, _)| rest)
+}
+
+pub fn set_batch(writer: &mut Writer<'_>, queue: Queue<'_>, rest: u64) {
+    match writer.get(&queue.condition()).map(Item::mod_revision) {
+        Some(of) if rest > 0 => {
+            let text = format!("{rest} {of}");
+            writer.put(&queue.batch(), text.as_bytes(), LeaseId::NONE);
         }
+        _ => drop(writer.delete(&KeyRange::single(queue.batch()))),
     }
 }
 

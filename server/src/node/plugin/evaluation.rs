@@ -2,6 +2,7 @@
 //! them foresees it: a job sees what the one before it wrote, although nothing is sequenced yet.
 //! The sequencer compares what came of it with what was foreseen.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -30,6 +31,8 @@ pub struct Evaluation<'a> {
     chain: Chain,
     /// When the present job is judged.
     now_ms: u64,
+    /// Calls of plugins that trapped, broke a limit or ran out of time.
+    failures: Cell<u32>,
 }
 
 /// What a job asks for, once its own plugin has spoken.
@@ -61,7 +64,17 @@ struct Next {
 
 impl<'a> Evaluation<'a> {
     pub fn new(shared: &'a Shared, head: &'a Head) -> Self {
-        Self { shared, head, state: head.state.clone(), chain: Chain::default(), now_ms: 0 }
+        let (chain, failures) = (Chain::default(), Cell::new(0));
+        Self { shared, head, state: head.state.clone(), chain, now_ms: 0, failures }
+    }
+
+    /// How many calls have failed so far.
+    pub fn failures(&self) -> u32 {
+        self.failures.get()
+    }
+
+    fn note_failure(&self) {
+        self.failures.set(self.failures.get().saturating_add(1));
     }
 
     /// Judges the next job; gives it back when a plugin is not compiled yet.
@@ -190,7 +203,9 @@ impl<'a> Evaluation<'a> {
                 Finding::Refuse(Refusal::UnknownFunction { plugin, function, known })
             }
             Err(error) => {
-                tracing::warn!(binding = named.id, %error, "a recipe failed");
+                // The plugin's own log has it all, and bounds how much is said of it.
+                tracing::debug!(binding = named.id, %error, "a recipe failed");
+                self.note_failure();
                 Finding::Refuse(failed(named, &error.to_string()))
             }
         };
@@ -229,7 +244,10 @@ impl<'a> Evaluation<'a> {
             }
             Ok(Handled::Done) => Ok(Some((writes.to_decide(), reads))),
             Ok(Handled::Failed(why)) => Err((Finding::Failed(why), reads)),
-            Err(error) => Err((Finding::Failed(error.to_string()), reads)),
+            Err(error) => {
+                self.note_failure();
+                Err((Finding::Failed(error.to_string()), reads))
+            }
         }
     }
 
@@ -269,7 +287,8 @@ impl<'a> Evaluation<'a> {
         let mut wrote = changes.iter().map(key_of).collect();
         let at = self.state.next_revision().main;
         let now_ms = self.now_ms;
-        let matter = Matter { after: &after, at, caller, depth, via, now_ms };
+        let failures = Some(&self.failures);
+        let matter = Matter { after: &after, at, caller, depth, via, now_ms, failures };
         let (policies, bindings) = (&self.shared.policies, &*self.head.bindings);
         let (heard, reads) = Hearing::new(policies, bindings, matter, changes, reads).hear();
         match heard {
