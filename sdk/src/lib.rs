@@ -78,6 +78,7 @@ mod context;
 mod error;
 mod host;
 mod items;
+pub mod json;
 mod lines;
 mod lock_admission;
 pub mod log;
