@@ -74,6 +74,8 @@ pub use start::{Parts, StartError, start};
 pub use triggers::TriggerReport;
 
 #[cfg(test)]
+mod admission_test;
+#[cfg(test)]
 mod feature_level_test;
 #[cfg(test)]
 mod hand_test;

@@ -47,6 +47,8 @@ use super::writer::Writer;
 use super::{Cx, Refusal, txn};
 pub(super) use settle::check_put;
 
+pub use evaluate::{condition_binding, plugin_of, ready_key};
+pub use keys::Queue;
 pub use read::{explain, peek, stats};
 pub use refusal::QueueRefusal;
 
@@ -59,7 +61,10 @@ pub(super) fn decide(
     let now = cx.now_ms;
     let said = match &ask.ask {
         Some(Ask::Enqueue(request)) => Said::Enqueued(enqueue::enqueue(writer, request, now)?),
-        Some(Ask::Dequeue(request)) => Said::Dequeued(dequeue::dequeue(writer, request, cx)?),
+        Some(Ask::Dequeue(request)) => {
+            let said = ask.readiness.as_ref();
+            Said::Dequeued(dequeue::dequeue(writer, request, said, cx)?)
+        }
         Some(Ask::Ack(request)) => Said::Acked(ack::ack(writer, request, cx)?),
         Some(Ask::Nack(request)) => {
             ack::nack(writer, request, now)?;

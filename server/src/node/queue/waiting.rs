@@ -21,7 +21,7 @@ const WAIT_MIN: Duration = Duration::from_millis(1);
 
 /// Those who wait for the same thing, if the call is one of them.
 fn line_of(call: &Call) -> Option<Bytes> {
-    let Ask::Decide(Request::Queue(QueueAsk { ask })) = &call.ask else { return None };
+    let Ask::Decide(Request::Queue(QueueAsk { ask, .. })) = &call.ask else { return None };
     match ask {
         Some(queue_ask::Ask::Dequeue(request)) if request.wait => {
             Some([&request.queue[..], b"/d"].concat().into())
@@ -32,7 +32,7 @@ fn line_of(call: &Call) -> Option<Bytes> {
 }
 
 fn was_asked(call: &Call) -> bool {
-    let Ask::Decide(Request::Queue(QueueAsk { ask })) = &call.ask else { return false };
+    let Ask::Decide(Request::Queue(QueueAsk { ask, .. })) = &call.ask else { return false };
     matches!(ask, Some(queue_ask::Ask::Dequeue(request)) if request.again)
 }
 
@@ -93,7 +93,7 @@ impl Sequencer {
 
     /// Brings back what a queue must bring back before a decision on it.
     pub(in crate::node) fn tidy(&mut self, queue: Bytes, batch: &mut Batch) {
-        let ask = QueueAsk { ask: Some(queue_ask::Ask::Tidy(queue)) };
+        let ask = QueueAsk { ask: Some(queue_ask::Ask::Tidy(queue)), readiness: None };
         self.evaluate_own(Request::Queue(ask), batch);
         if batch.is_full() {
             self.propose(std::mem::take(batch));

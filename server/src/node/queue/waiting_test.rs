@@ -14,7 +14,7 @@ use crate::node::hand_test::{Hand, Script, binding, said};
 const CONSUMERS: i64 = 10;
 
 fn queue(ask: queue_ask::Ask) -> Ask {
-    Ask::Decide(Request::Queue(QueueAsk { ask: Some(ask) }))
+    Ask::Decide(Request::Queue(QueueAsk { ask: Some(ask), ..Default::default() }))
 }
 
 fn dequeuing(call: i64, again: bool) -> Ask {
