@@ -30,7 +30,10 @@ impl Node {
     pub async fn await_turn(&self, name: &Bytes, place: &Place) -> Result<i64, LineError> {
         let (key, token) = (place.key.clone(), place.revision);
         let place = LockPlace { name: name.clone(), key, token, holds: 0 };
-        let ask = LockAsk { ask: Some(Ask::AwaitTurn(LockAwait { places: vec![place] })) };
+        let ask = LockAsk {
+            ask: Some(Ask::AwaitTurn(LockAwait { places: vec![place] })),
+            ..LockAsk::default()
+        };
         match self.decide_waiting(Request::Lock(ask), true).await {
             Ok(Reply::Lock(said)) => Ok(said.revision),
             Ok(_) => Err(LineError::Node(Failure::TimedOutConnectionLost.into())),

@@ -56,7 +56,7 @@ impl Sequencer {
 
     /// A producer that would rather be refused than wait does not stand behind those who do.
     fn is_impatient(&self, call: &Call) -> bool {
-        let Ask::Decide(Request::Queue(QueueAsk { ask })) = &call.ask else { return false };
+        let Ask::Decide(Request::Queue(QueueAsk { ask, .. })) = &call.ask else { return false };
         match ask {
             Some(queue_ask::Ask::Enqueue(request)) => {
                 !request.wait && !decide::queue::blocks(&self.head, &request.queue)
