@@ -9,6 +9,7 @@ pub mod limits;
 pub mod metrics;
 pub mod types;
 
+pub mod bbolt;
 pub mod effect;
 pub mod storage;
 pub mod wal;
@@ -25,6 +26,7 @@ pub mod decide;
 pub mod wasm;
 pub mod watch;
 
+pub mod backup;
 pub mod raft;
 
 pub mod node;

@@ -13,7 +13,7 @@ use portunus_proto::etcdserverpb::{
 use tonic::{Request, Response, Status, async_trait};
 
 use super::answer::{Headed, write};
-use super::{status, version};
+use super::{snapshot, status, version};
 use crate::decide;
 use crate::node::Node;
 
@@ -95,7 +95,8 @@ impl Maintenance for MaintenanceService {
         &self,
         _request: Request<SnapshotRequest>,
     ) -> Result<Response<Self::SnapshotStream>, Status> {
-        Err(status::not_offered("Maintenance.Snapshot"))
+        let file = self.node.snapshot_file().await.map_err(status::of_failure)?;
+        Ok(Response::new(Box::pin(snapshot::stream(file))))
     }
 
     async fn move_leader(

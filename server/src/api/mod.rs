@@ -22,6 +22,7 @@ mod plugin;
 mod queue;
 mod reflection;
 mod server;
+mod snapshot;
 mod status;
 pub mod version;
 mod watch;

@@ -140,6 +140,9 @@ fn failure_text(failure: Failure) -> (Code, &'static str) {
         Failure::TooManyRequests => (Code::ResourceExhausted, "etcdserver: too many requests"),
         Failure::Stopped => (Code::Unavailable, "etcdserver: server stopped"),
         Failure::BadTransferee => (Code::FailedPrecondition, "etcdserver: bad leader transferee"),
+        Failure::NoRoom => {
+            (Code::ResourceExhausted, "portunus: no room on this member's disk for a snapshot")
+        }
         Failure::Unreadable => (Code::Unknown, "portunus: the store of this member cannot be read"),
     }
 }

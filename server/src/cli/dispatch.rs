@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use crate::cli::{bench, lock, output, plugin, queue, recipe, serve};
+use crate::cli::{bench, lock, output, plugin, queue, recipe, serve, snapshot};
 use crate::config::nearest::nearest;
 
 /// The version of etcd whose API, flags and metrics this server offers.
@@ -12,7 +12,8 @@ pub const ETCD_VERSION: &str = "3.7.1";
 /// Arguments that were refused.
 pub const REFUSED: u8 = 2;
 
-const COMMANDS: [&str; 7] = ["bench", "lock", "plugin", "queue", "recipe", "version", "help"];
+const COMMANDS: [&str; 8] =
+    ["bench", "lock", "plugin", "queue", "recipe", "snapshot", "version", "help"];
 
 /// Runs what the arguments after the program's name ask for.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -28,6 +29,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         "plugin" => plugin::run(arguments),
         "queue" => queue::run(arguments),
         "recipe" => recipe::run(arguments),
+        "snapshot" => snapshot::run(arguments),
         "version" => print_version(),
         "help" => serve::print_help(),
         _ => refuse(&command),

@@ -26,6 +26,7 @@ use super::pipeline::Pipeline;
 use super::policies::Policies;
 use super::position;
 use super::reaper::Reaper;
+use super::restore::store_dir;
 use super::sequencer::{Sequencer, Submission};
 use super::shared::{Identity, Options, Shared};
 use super::sole_voter::SoleVoter;
@@ -140,7 +141,7 @@ pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
     log.on_membership(move |membership| {
         newest.appended(membership.log_id.map_or(0, |at| at.index));
     });
-    let dir = parts.data_dir.join("store");
+    let dir = store_dir(&parts.data_dir);
     let recovered = tokio::task::spawn_blocking(move || recover(&dir))
         .await
         .expect("recovery does not panic")?;
