@@ -29,8 +29,14 @@ pub struct SnapshotFile {
 }
 
 impl Node {
-    /// Writes what is applied here now to a file, consistent at one revision.
+    /// Writes what is applied here now to a file, consistent at one revision. While there is a
+    /// leader that is everything acknowledged before the call, by whichever member; without one a
+    /// member still gives what it has.
     pub async fn snapshot_file(&self) -> Result<SnapshotFile, Failure> {
+        let patience = self.election_timeout();
+        if tokio::time::timeout(patience, self.linearizable()).await.is_err() {
+            tracing::warn!("snapshot of what this member has, as no leader answers");
+        }
         let permit = BUILDING.acquire().await.map_err(|_| Failure::Stopped)?;
         let (shared, members) = (self.shared.clone(), self.origin_members());
         let written = tokio::task::spawn_blocking(move || build(&shared, members, permit)).await;

@@ -11,6 +11,7 @@ mod load;
 mod room;
 mod shutdown;
 mod single;
+mod snapshot;
 mod together;
 mod turn;
 mod watchers;
