@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-const PLUGINS: [&str; 5] = ["allow-all", "value-guard", "hostile", "probe", "tally"];
+const PLUGINS: [&str; 6] =
+    ["allow-all", "value-guard", "hostile", "probe", "tally", "fencing"];
 
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

@@ -23,6 +23,7 @@ pub mod machine;
 pub mod view;
 
 pub mod decide;
+pub mod tls;
 pub mod wasm;
 pub mod watch;
 
@@ -39,3 +40,5 @@ pub mod telemetry;
 pub mod app;
 pub mod bench;
 pub mod cli;
+pub mod dial;
+pub mod ports;

@@ -2,6 +2,7 @@
 //! links that can be cut, and histories checked for linearizability. Tests say what must hold; how
 //! processes are started, stopped and cut off is known here alone.
 
+pub mod certificates;
 mod cluster;
 pub mod http;
 mod links;
@@ -13,6 +14,7 @@ mod rpc;
 pub mod snapshots;
 pub mod tally;
 mod until;
+mod wire;
 
 pub use cluster::Cluster;
 pub use links::Links;
@@ -22,3 +24,4 @@ pub use ports::free_ports;
 pub use register::{Observed, Recorder, is_linearizable};
 pub use rpc::{Rpc, Seen, events, key_value, key_values, refusal};
 pub use until::{eventually, eventually_within};
+pub use wire::Wire;

@@ -61,6 +61,59 @@ pub(crate) mod store {
     }
 }
 
+pub(crate) mod locks {
+    //! The line of the lock that the call is about.
+
+    use crate::Place;
+    use crate::testing::records;
+    use crate::testing::running::{self, Running, Subject};
+
+    fn looking<T>(look: impl FnOnce(&mut Running, &[u8], i64) -> T) -> T {
+        let looked = running::with(|call| match call.subject.clone() {
+            Subject::Lock { name, lease } => Some(look(call, &name, lease)),
+            _ => None,
+        });
+        looked.unwrap_or_else(|| running::end("plugin asked for a lock's line elsewhere".into()))
+    }
+
+    pub(crate) fn waiters() -> Vec<Place> {
+        looking(|call, name, _| records::waiters(&mut call.draft, name))
+    }
+
+    pub(crate) fn is_next() -> bool {
+        looking(|call, name, lease| records::is_next(&mut call.draft, name, lease))
+    }
+}
+
+pub(crate) mod queues {
+    //! What stands in the queue that the call is about.
+
+    use crate::QueueItem;
+    use crate::testing::records;
+    use crate::testing::running::{self, Running, Subject};
+
+    fn looking<T>(look: impl FnOnce(&mut Running, &[u8]) -> T) -> T {
+        let looked = running::with(|call| match call.subject.clone() {
+            Subject::Queue { name } => Some(look(call, &name)),
+            _ => None,
+        });
+        looked.unwrap_or_else(|| running::end("plugin asked for a queue's items elsewhere".into()))
+    }
+
+    pub(crate) fn ready(skip: u32, limit: u32) -> Vec<QueueItem> {
+        let (skip, limit) = (skip as usize, limit as usize);
+        looking(|call, name| records::ready(&mut call.draft, name, skip, limit))
+    }
+
+    pub(crate) fn in_flight(limit: u32) -> Vec<QueueItem> {
+        looking(|call, name| records::in_flight(&mut call.draft, name, limit as usize))
+    }
+
+    pub(crate) fn holds(id: u64) -> bool {
+        looking(|call, name| records::holds(&mut call.draft, name, id))
+    }
+}
+
 pub(crate) mod env {
     //! Time and randomness.
 

@@ -21,6 +21,15 @@ pub(crate) struct Running {
     pub(crate) now: u64,
     pub(crate) random: u64,
     pub(crate) told: Told,
+    pub(crate) subject: Subject,
+}
+
+/// What the call is about, beside its arguments: what it may look at.
+#[derive(Debug, Clone)]
+pub(crate) enum Subject {
+    Keys,
+    Lock { name: Vec<u8>, lease: i64 },
+    Queue { name: Vec<u8> },
 }
 
 /// What a call told its author and operator.

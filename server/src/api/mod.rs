@@ -5,6 +5,7 @@
 mod answer;
 mod auth;
 mod authority;
+mod caller;
 mod cluster;
 mod descriptors;
 mod election;
@@ -27,6 +28,6 @@ mod status;
 pub mod version;
 mod watch;
 
-pub use http::Cors;
+pub use http::{Cors, Hosts};
 pub use listen::{Address, AddressError, Listener};
-pub use server::{Options, ServeError, Server};
+pub use server::{Options, Port, ServeError, Server, Traffic};

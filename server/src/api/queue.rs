@@ -13,7 +13,8 @@ use portunus_proto::portunus::v1::{
     QueueDequeueResponse, QueueEnqueueRequest, QueueEnqueueResponse, QueueExplainRequest,
     QueueExplainResponse, QueueExtendRequest, QueueExtendResponse, QueueNackRequest,
     QueueNackResponse, QueuePeekRequest, QueuePeekResponse, QueuePurgeRequest, QueuePurgeResponse,
-    QueueRemoveRequest, QueueRemoveResponse, QueueSaid, QueueStatsRequest, QueueStatsResponse,
+    QueueRedriveRequest, QueueRedriveResponse, QueueRemoveRequest, QueueRemoveResponse, QueueSaid,
+    QueueStatsRequest, QueueStatsResponse,
 };
 use tonic::{Request, Response, Status, async_trait};
 
@@ -34,7 +35,7 @@ type Answer<T> = Result<Response<T>, Status>;
 impl QueueService {
     /// Asks the queue what does not wait for long.
     async fn ask(&self, ask: Ask) -> Result<QueueSaid, Status> {
-        let whole = QueueAsk { ask: Some(ask) };
+        let whole = QueueAsk { ask: Some(ask), readiness: None };
         self.check_size(&whole)?;
         let ask = whole.ask.ok_or_else(status::answer_of_another_kind)?;
         self.node.queue(ask).await.map_err(status::of)
@@ -72,7 +73,7 @@ impl Queue for QueueService {
         let request = request.into_inner();
         self.check_size(&request)?;
         let said = tokio::select! {
-            said = self.node.queue_waiting(Ask::Enqueue(request), false) => said.map_err(status::of)?,
+            said = self.node.enqueue(request) => said.map_err(status::of)?,
             status = end => return Err(status),
         };
         match said.said {
@@ -186,6 +187,14 @@ impl Queue for QueueService {
         let explained = self.node.queue_explain(request.into_inner().queue).await;
         let (revision, explained) = explained.map_err(status::of)?;
         headed!(self, revision, explained)
+    }
+
+    async fn redrive(&self, request: Request<QueueRedriveRequest>) -> Answer<QueueRedriveResponse> {
+        let said = self.ask(Ask::Redrive(request.into_inner())).await?;
+        match said.said {
+            Some(Said::Redriven(redriven)) => headed!(self, said.revision, redriven),
+            _ => Err(status::answer_of_another_kind()),
+        }
     }
 
     async fn put_sequential(

@@ -97,14 +97,18 @@ fn lock_code(refusal: &LockRefusal) -> Code {
             Code::InvalidArgument
         }
         LockRefusal::Held { .. } => Code::Aborted,
-        LockRefusal::Differs { .. } | LockRefusal::Lost { .. } => Code::FailedPrecondition,
+        LockRefusal::Differs { .. } | LockRefusal::Lost { .. } | LockRefusal::Admitted { .. } => {
+            Code::FailedPrecondition
+        }
     }
 }
 
 fn queue_code(refusal: &QueueRefusal) -> Code {
     match refusal {
         QueueRefusal::Full { .. } => Code::ResourceExhausted,
-        QueueRefusal::ClaimLost { .. } => Code::FailedPrecondition,
+        QueueRefusal::ClaimLost { .. } | QueueRefusal::NoCondition { .. } => {
+            Code::FailedPrecondition
+        }
         _ => Code::InvalidArgument,
     }
 }

@@ -77,7 +77,7 @@ impl Report {
             usage.split_last().map_or((None, &[][..]), |(own, rest)| (Some(own), rest));
         Self {
             operation: operation.to_owned(),
-            endpoints: load.endpoints.clone(),
+            endpoints: load.endpoints.iter().map(|one| load.security.url(one)).collect(),
             conns: load.conns.min(load.clients),
             clients: load.clients,
             rate: load.rate,

@@ -3,6 +3,7 @@
 
 mod bench;
 mod connection;
+mod describe;
 mod dispatch;
 mod lock;
 mod lock_client;

@@ -10,7 +10,7 @@ use portunus_proto::portunus::v1::queue_client::QueueClient;
 use portunus_proto::portunus::v1::{
     QueueAckRequest, QueueClaim, QueueConfigureRequest, QueueDequeueRequest, QueueEnqueueRequest,
     QueueExplainRequest, QueueItem, QueueNackRequest, QueueNewItem, QueuePeekRequest,
-    QueuePurgeRequest, QueueRemoveRequest, QueueShelf, QueueStatsRequest,
+    QueuePurgeRequest, QueueRedriveRequest, QueueRemoveRequest, QueueShelf, QueueStatsRequest,
 };
 use tonic::transport::Channel;
 
@@ -120,6 +120,15 @@ enum Command {
     },
     /// Take an item out for good
     Remove { queue: String, id: u64 },
+    /// Bring dead letters back, as if they had never been delivered
+    Redrive {
+        queue: String,
+        /// Which; without any, all of them, the oldest first
+        ids: Vec<u64>,
+        /// At most so many
+        #[arg(long, default_value_t = u32::MAX)]
+        max: u32,
+    },
     /// Empty a shelf: ready, delayed, taken or dead
     Purge {
         queue: String,
@@ -148,6 +157,11 @@ fn shelf(text: &str) -> Result<QueueShelf, String> {
         "dead" => Ok(QueueShelf::Dead),
         _ => Err(format!("{text} is not ready, delayed, taken or dead")),
     }
+}
+
+/// What the words after `portunus queue` may be.
+pub fn command() -> clap::Command {
+    <Options as clap::CommandFactory>::command()
 }
 
 /// Runs one command; `arguments` begin after `queue`.
@@ -235,8 +249,39 @@ async fn perform(
             let request = QueuePurgeRequest { queue: queue.into(), shelves };
             format!("{}\n", client.purge(request).await?.into_inner().removed)
         }
+        Command::Redrive { queue, ids, max } => redrive(client, queue, ids, max).await?,
         look => return look_at(client, look).await,
     })
+}
+
+/// One call brings back a bounded number; this asks until none is left, or so many are back.
+async fn redrive(
+    client: &mut QueueClient<Channel>,
+    queue: String,
+    ids: Vec<u64>,
+    max: u32,
+) -> Result<String, tonic::Status> {
+    let (mut back, named) = (0, !ids.is_empty());
+    loop {
+        let max = max.saturating_sub(u32::try_from(back).unwrap_or(u32::MAX));
+        if max == 0 {
+            return Ok(format!("{back}\n"));
+        }
+        let request = QueueRedriveRequest { queue: queue.clone().into(), ids: ids.clone(), max };
+        let answer = match client.redrive(request).await {
+            Ok(answer) => answer.into_inner(),
+            // What came back before is told, the refusal of the rest with it.
+            Err(status) if back > 0 => {
+                let told = format!("{back} are back; {}", status.message());
+                return Err(tonic::Status::new(status.code(), told));
+            }
+            Err(status) => return Err(status),
+        };
+        back += answer.redriven;
+        if named || answer.left == 0 || answer.redriven == 0 {
+            return Ok(format!("{back}\n"));
+        }
+    }
 }
 
 async fn look_at(

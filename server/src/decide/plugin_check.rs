@@ -3,9 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::registry::hex;
 use super::{Deploy, Refusal};
-use crate::effect::{Binding, Plugin};
+use crate::effect::{Binding, Plugin, hex};
 use crate::limits::{
     BINDINGS_MAX, COMPONENT_BYTES_MAX, DEPLOY_BYTES_MAX, PLUGIN_CONFIG_BYTES_MAX,
     PLUGIN_GRANTS_MAX, PLUGIN_NAME_BYTES_MAX,

@@ -2,7 +2,6 @@
 //! words about themselves, and the level of effects that all members know.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
 
 use bytes::Bytes;
 
@@ -10,7 +9,7 @@ use super::plugin_check;
 use super::writer::Writer;
 use super::{Deploy, Refusal, Reply, Rollback, SetMode, Undeploy};
 use crate::effect::{
-    Attributes, Binding, Effect, Plugin, PluginRecord, Point, TriggerState, TriggerStatus,
+    Attributes, Binding, Effect, Plugin, PluginRecord, Point, TriggerState, TriggerStatus, hex,
 };
 use crate::limits::PLUGIN_GENERATIONS_KEPT;
 
@@ -197,11 +196,4 @@ pub(super) fn raise_level(writer: &mut Writer<'_>, level: u32) -> Reply {
         writer.emit(Effect::FeatureLevel(level));
     }
     done(writer)
-}
-
-pub(super) fn hex(digest: &[u8]) -> String {
-    digest.iter().fold(String::with_capacity(2 * digest.len()), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
-        text
-    })
 }

@@ -16,6 +16,6 @@ pub use codec::{
 pub use entry::{Alarm, AlarmKind, Attributes, Component, Effect, Entry};
 pub use plugin::{
     Binding, BindingId, FailurePolicy, Grants, Isolation, Mode, Plugin, PluginLimits, PluginRecord,
-    Point, TriggerState, TriggerStatus,
+    Point, TriggerState, TriggerStatus, hex,
 };
 pub use plugin_codec::mode_of;

@@ -1,5 +1,7 @@
 //! An answer on its way: who waits for it, and what must be safe before it may leave.
 
+use std::sync::{Arc, Weak};
+
 use tokio::sync::oneshot;
 
 use super::ask::{Ask, Said};
@@ -41,18 +43,25 @@ pub struct Call {
     /// Its place among those that wait; 0 until it does.
     pub order: u64,
     caller: oneshot::Sender<Delivery>,
+    /// Made when somebody wants to know whether the call is still somewhere.
+    life: Option<Arc<()>>,
 }
 
 impl Call {
     pub fn new(ask: Ask) -> (Self, oneshot::Receiver<Delivery>) {
         let (caller, answer) = oneshot::channel();
-        (Self { ask, order: 0, caller }, answer)
+        (Self { ask, order: 0, caller, life: None }, answer)
     }
 
     /// True when nobody waits any more (the client went away or its deadline passed). Such a call
     /// need not be decided; nobody was promised anything.
     pub fn is_abandoned(&self) -> bool {
         self.caller.is_closed()
+    }
+
+    /// Ends with the call.
+    pub fn life(&mut self) -> Weak<()> {
+        Arc::downgrade(self.life.get_or_insert_default())
     }
 
     /// A caller that went away meanwhile has its answer in the log; nothing is lost by the send.

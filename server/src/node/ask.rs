@@ -2,6 +2,7 @@
 //! others concern the leader's own clock, which no entry carries.
 
 use bytes::Bytes;
+use portunus_proto::portunus::v1::{lock_ask, queue_ask};
 
 use super::plugin::{Handled, TriggerBatch};
 use crate::decide::{Reply, Request};
@@ -25,7 +26,18 @@ pub enum Ask {
 impl Ask {
     /// True when the answer may be long in coming although nothing is wrong.
     pub fn may_wait(&self) -> bool {
-        matches!(self, Self::Decide(Request::Call(_)))
+        let Self::Decide(request) = self else { return false };
+        match request {
+            Request::Call(_) => true,
+            Request::Queue(ask) => match &ask.ask {
+                Some(queue_ask::Ask::Dequeue(request)) => request.wait,
+                // Whether it waits for room is the queue's setting.
+                Some(queue_ask::Ask::Enqueue(_)) => true,
+                _ => false,
+            },
+            Request::Lock(ask) => matches!(ask.ask, Some(lock_ask::Ask::AwaitTurn(_))),
+            _ => false,
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Who may use the lane's threads next. Each binding has a queue of its own; those that answer
 //! quickly have threads that no slow one can hold, and within their kind bindings take turns by
 //! the CPU time they have used. A binding has one batch under way at a time: the next begins on
-//! the head that the sequencer has made of the last.
+//! the head that the sequencer has made of the last. One whose calls fail all the time rests in
+//! between.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -9,8 +10,10 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+use super::budget::Budget;
 use super::plugin::{Bindings, Job};
 use super::reign::Leading;
+use crate::clock::{Clock, Tick};
 use crate::effect::BindingId;
 use crate::limits::LANE_QUEUED_MAX;
 use crate::machine::State;
@@ -57,6 +60,8 @@ enum Stage {
     Sent,
     /// It has jobs and waits for the compiler.
     NotReady,
+    /// Its calls fail and have used up their budget.
+    Resting,
 }
 
 #[derive(Default)]
@@ -69,6 +74,7 @@ struct Entry {
     compiled: u64,
     /// Mean CPU time of its last calls; none is known before the first.
     mean: Option<Duration>,
+    budget: Budget,
 }
 
 impl Entry {
@@ -81,8 +87,8 @@ impl Entry {
 }
 
 /// Shared by the sequencer, which brings jobs, and the lane's threads.
-#[derive(Default)]
 pub struct Desk {
+    clock: Clock,
     waiting: Mutex<Waiting>,
     brisk: Condvar,
     slow: Condvar,
@@ -93,6 +99,8 @@ struct Waiting {
     entries: HashMap<BindingId, Entry>,
     brisk: Turns,
     slow: Turns,
+    /// When bindings that rest may go on.
+    resting: BTreeSet<(Tick, BindingId)>,
     /// `None` while this member does not decide.
     head: Option<Arc<Head>>,
     /// Counts compilations, so that none is missed that ends during a turn.
@@ -108,7 +116,21 @@ struct Turns {
     floor: Duration,
 }
 
+/// What a turn took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spent {
+    pub calls: u32,
+    /// Of them, those that failed.
+    pub failures: u32,
+    pub cpu: Duration,
+}
+
 impl Desk {
+    pub fn new(clock: Clock) -> Self {
+        let waiting = Mutex::default();
+        Self { clock, waiting, brisk: Condvar::default(), slow: Condvar::default() }
+    }
+
     /// Queues a job; gives it back when the binding has too many or the lane is closed. A job
     /// that was there before is always taken.
     pub fn push(&self, binding: &str, job: Job, is_new: bool) -> Result<(), Job> {
@@ -150,6 +172,7 @@ impl Desk {
     #[cfg(test)]
     pub fn has_ready(&self, pace: Pace) -> bool {
         let mut waiting = self.waiting.lock();
+        self.wake_rested(&mut waiting);
         waiting.head.is_some() && !waiting.turns(pace).ready.is_empty()
     }
 
@@ -209,6 +232,7 @@ impl Desk {
             if waiting.closed {
                 return None;
             }
+            self.wake_rested(&mut waiting);
             if let Some(head) = waiting.head.clone()
                 && let Some((used, binding)) = waiting.turns(pace).ready.pop_first()
             {
@@ -220,7 +244,23 @@ impl Desk {
                 }
                 return Some((binding, head));
             }
-            self.arrived(pace).wait(&mut waiting);
+            let rest = waiting.resting.first().map(|(until, _)| until.since(self.clock.now()));
+            match rest {
+                Some(rest) => drop(self.arrived(pace).wait_for(&mut waiting, rest)),
+                None => self.arrived(pace).wait(&mut waiting),
+            }
+        }
+    }
+
+    /// Ends the rests that are over.
+    fn wake_rested(&self, waiting: &mut Waiting) {
+        if waiting.resting.is_empty() {
+            return;
+        }
+        let now = self.clock.now();
+        while waiting.resting.first().is_some_and(|(until, _)| *until <= now) {
+            let Some((_, binding)) = waiting.resting.pop_first() else { return };
+            self.rest(waiting, &binding);
         }
     }
 
@@ -238,8 +278,9 @@ impl Desk {
         }
     }
 
-    /// Ends a turn that judged `calls` jobs in `cpu`.
-    pub fn end_turn(&self, binding: &str, calls: u32, cpu: Duration, turn: &Turn) {
+    /// Ends a turn.
+    pub fn end_turn(&self, binding: &str, spent: Spent, turn: &Turn) {
+        let Spent { calls, failures, cpu } = spent;
         let mut waiting = self.waiting.lock();
         let compiled = waiting.compiled;
         let Some(entry) = waiting.entries.get_mut(binding) else { return };
@@ -250,6 +291,9 @@ impl Desk {
             let mean =
                 entry.mean.map_or(each, |mean| (mean * (MEMORY - weight) + each * weight) / MEMORY);
             entry.mean = Some(mean);
+            if failures > 0 {
+                entry.budget.charge(each * failures.min(calls), self.clock.now());
+            }
         }
         match turn {
             Turn::Sent => entry.stage = Stage::Sent,
@@ -268,7 +312,14 @@ impl Desk {
     }
 
     fn make_ready(&self, waiting: &mut Waiting, binding: &str) {
-        let Some(entry) = waiting.entries.get(binding) else { return };
+        let Some(entry) = waiting.entries.get_mut(binding) else { return };
+        if let Some(until) = entry.budget.rests_until(self.clock.now()) {
+            entry.stage = Stage::Resting;
+            waiting.resting.insert((until, binding.to_owned()));
+            // Some thread has to look again by then.
+            self.arrived(Pace::Slow).notify_one();
+            return;
+        }
         let (pace, used) = (entry.pace(), entry.used);
         let used = used.max(waiting.turns(pace).floor);
         if let Some(entry) = waiting.entries.get_mut(binding) {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Desk, Head, Pace, Stage, Turn};
+use super::{Desk, Head, Pace, Spent, Stage, Turn};
+use crate::clock::Clock;
 use crate::limits::LANE_QUEUED_MAX;
 use crate::machine::State;
 use crate::node::answer::{Call, Delivery};
@@ -20,15 +21,22 @@ fn job(order: u64) -> (Job, Receiver<Delivery>) {
     (Job { call, order, tries: 0 }, answer)
 }
 
+fn spent(calls: u32, cpu: Duration) -> Spent {
+    Spent { calls, failures: 0, cpu }
+}
+
 struct Room {
     desk: Desk,
+    clock: Clock,
     answers: Vec<Receiver<Delivery>>,
     order: u64,
 }
 
 impl Room {
     fn open() -> Self {
-        let room = Self { desk: Desk::default(), answers: Vec::new(), order: 0 };
+        let clock = Clock::manual();
+        let desk = Desk::new(clock.clone());
+        let room = Self { desk, clock, answers: Vec::new(), order: 0 };
         room.publish();
         room
     }
@@ -57,7 +65,7 @@ impl Room {
     fn turn(&mut self, pace: Pace, cpu: Duration) -> Option<String> {
         let binding = self.next(pace)?;
         self.desk.take(&binding).expect("it has a job");
-        self.desk.end_turn(&binding, 1, cpu, &Turn::Sent);
+        self.desk.end_turn(&binding, spent(1, cpu), &Turn::Sent);
         self.desk.acknowledge(&binding);
         Some(binding)
     }
@@ -95,7 +103,7 @@ fn turns_are_by_cpu_time_and_rest_is_no_credit() {
         let binding = room.next(Pace::Slow).expect("both have jobs");
         room.desk.take(&binding).expect("it has a job");
         let cpu = if binding == "a" { MS(30) } else { MS(10) };
-        room.desk.end_turn(&binding, 1, cpu, &Turn::Sent);
+        room.desk.end_turn(&binding, spent(1, cpu), &Turn::Sent);
         room.desk.acknowledge(&binding);
         *turns.entry(binding).or_insert(0) += 1;
     }
@@ -114,7 +122,7 @@ fn a_binding_has_one_batch_under_way() {
     room.push("a", 1);
     assert_eq!(room.next(Pace::Slow), None, "it runs");
     room.desk.take("a").expect("a job");
-    room.desk.end_turn("a", 1, MS(5), &Turn::Sent);
+    room.desk.end_turn("a", spent(1, MS(5)), &Turn::Sent);
     assert_eq!(room.next(Pace::Slow), None, "the sequencer has it");
     // What must run again is first in line.
     let (again, _answer) = job(0);
@@ -153,10 +161,38 @@ fn who_waits_for_the_compiler_misses_no_news_of_it() {
             room.desk.compiled();
         }
         room.desk.put_back("a", job);
-        room.desk.end_turn("a", 0, MS(0), &Turn::NotReady);
+        room.desk.end_turn("a", spent(0, MS(0)), &Turn::NotReady);
     }
     assert_eq!(room.next(Pace::Slow), None);
     assert!(room.desk.waiting.lock().entries["a"].stage == Stage::NotReady);
     room.desk.compiled();
     assert_eq!(room.next(Pace::Slow).as_deref(), Some("a"));
+}
+
+#[test]
+fn a_binding_whose_calls_fail_rests_and_the_others_do_not() {
+    let mut room = Room::open();
+    room.push("fails", 100);
+    room.push("works", 100);
+    let (mut failed, mut worked) = (0, 0);
+    // Fifty seconds of calls that take 50 ms each.
+    for _ in 0..1000 {
+        room.push("fails", 1);
+        room.push("works", 1);
+        let binding = room.next(Pace::Slow).expect("somebody may always work");
+        room.desk.take(&binding).expect("it has a job");
+        let failures = u32::from(binding == "fails");
+        room.clock.advance(MS(50));
+        let spent = Spent { calls: 1, failures, cpu: MS(50) };
+        room.desk.end_turn(&binding, spent, &Turn::Sent);
+        room.desk.acknowledge(&binding);
+        *if binding == "fails" { &mut failed } else { &mut worked } += 1;
+    }
+    assert!((95..=110).contains(&failed), "{failed} of its calls failed, {worked} worked");
+    // Nobody else comes: it goes on by itself when its rest is over.
+    let only = room.desk.drain();
+    assert!(only.len() > 900);
+    room.push("fails", 1);
+    room.clock.advance(MS(10_000));
+    assert_eq!(room.next(Pace::Slow).as_deref(), Some("fails"));
 }

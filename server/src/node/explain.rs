@@ -64,7 +64,7 @@ fn explain(
     };
     let now_ms = shared.clock.unix_ms();
     let at = state.next_revision().main;
-    let matter = Matter { after: &after, at, caller, depth: 0, via: &[], now_ms };
+    let matter = Matter { after: &after, at, caller, depth: 0, via: &[], now_ms, failures: None };
     let (heard, said) = Hearing::new(&shared.policies, &bindings, matter, changes, reads).explain();
     match heard {
         Ok(()) => Ok(Explained { revision, said, refusal: None }),

@@ -8,10 +8,11 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use super::desk::{Desk, Head, Pace, Turn};
+use super::desk::{Desk, Head, Pace, Spent, Turn};
 use super::error::Failure;
 use super::plugin::{Evaluation, Job, Judged, Verdicts};
 use super::shared::Shared;
+use crate::clock::Clock;
 #[cfg(test)]
 use crate::effect::BindingId;
 use crate::wasm::thread_cpu_time;
@@ -33,15 +34,14 @@ pub struct Lane {
     receiver: Mutex<Option<mpsc::UnboundedReceiver<Verdicts>>>,
 }
 
-impl Default for Lane {
-    fn default() -> Self {
+impl Lane {
+    pub fn new(clock: Clock) -> Self {
         // Bounded by the desk: one batch of each binding is under way.
         let (verdicts, receiver) = mpsc::unbounded_channel();
-        Self { desk: Arc::default(), verdicts, receiver: Mutex::new(Some(receiver)) }
+        let desk = Arc::new(Desk::new(clock));
+        Self { desk, verdicts, receiver: Mutex::new(Some(receiver)) }
     }
-}
 
-impl Lane {
     /// Where verdicts arrive; for the sequencer, once.
     pub fn verdicts(&self) -> mpsc::UnboundedReceiver<Verdicts> {
         self.receiver.lock().take().expect("one sequencer takes the verdicts")
@@ -129,7 +129,8 @@ fn take_turn(desk: &Desk, shared: &Shared, binding: &str, head: &Head) -> Option
         turn = Turn::Sent;
     }
     let calls = judged.len() as u32;
-    desk.end_turn(binding, calls, thread_cpu_time().saturating_sub(cpu), &turn);
+    let (failures, cpu) = (evaluation.failures(), thread_cpu_time().saturating_sub(cpu));
+    desk.end_turn(binding, Spent { calls, failures, cpu }, &turn);
     let (reign, base) = (head.reign, head.state.revision);
     (calls > 0).then(|| Verdicts { binding: binding.to_owned(), reign, base, judged })
 }

@@ -10,6 +10,7 @@ mod backup;
 mod batch;
 mod blame;
 mod bootstrap;
+mod budget;
 mod confirm;
 mod corruption;
 mod desk;
@@ -80,6 +81,8 @@ pub use shared::{Identity, Options};
 pub use start::{Parts, StartError, start};
 pub use triggers::TriggerReport;
 
+#[cfg(test)]
+mod admission_test;
 #[cfg(test)]
 mod feature_level_test;
 #[cfg(test)]

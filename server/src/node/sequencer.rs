@@ -223,11 +223,12 @@ impl Sequencer {
         }
         match &call.ask {
             Ask::Decide(request) => {
+                let is_own = matches!(request, Request::Lock(_) | Request::Queue(_));
+                let Some(call) = self.stand_in_line(call) else { return };
+                let Ask::Decide(request) = &call.ask else { return };
                 let bindings = Arc::clone(&self.bindings);
                 match route(&self.head, &bindings, request) {
-                    Route::Here if matches!(request, Request::Lock(_) | Request::Queue(_)) => {
-                        self.decide_or_park(call, batch);
-                    }
+                    Route::Here if is_own => self.decide_or_park(call, batch),
                     Route::Here => self.evaluate(call, &[], Bytes::new(), batch),
                     Route::Lane(named) => self.hand_to_lane(&named.id, call),
                     Route::Refused(refusal) => self.refuse(call, refusal, batch),
@@ -281,6 +282,7 @@ impl Sequencer {
             // Its time was over when it was judged and is not now, or the reverse.
             return self.decide(call, batch);
         }
+        self.leave_line(&call);
         let full = result == Err(Refusal::NoSpace);
         self.note(&draft);
         let confirm = draft.effects.is_empty();

@@ -7,6 +7,7 @@ use super::answer::{Call, Decided};
 use super::ask::{Ask, KeepAlive, Said, TimeToLive};
 use super::batch::Batch;
 use super::metrics;
+use super::parked::Pending;
 use super::sequencer::Sequencer;
 use crate::decide::{Draft, Request};
 use crate::effect::Effect;
@@ -61,7 +62,8 @@ impl Sequencer {
             return;
         }
         self.look_after_reservation();
-        self.lines.sweep();
+        let ahead = self.lines.sweep().into_iter().map(Pending::Call);
+        self.released.extend(ahead);
         self.parked.sweep(SWEPT_PER_TICK.max(self.parked.len() / SWEEP_TICKS));
         self.decide_released();
         let now = self.shared.clock.now();

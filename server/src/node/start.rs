@@ -54,7 +54,9 @@ pub struct Parts {
     /// What this member publishes of itself.
     pub attributes: Attributes,
     /// Where peers reach this member, bound already.
-    pub peer_listeners: Vec<std::net::TcpListener>,
+    pub peer_listeners: Vec<raft::PeerListener>,
+    /// How peers are called.
+    pub dialer: Arc<crate::tls::Dialer>,
     /// The members a new cluster begins with, this one among them.
     pub first_members: Vec<(MemberId, Peer)>,
     pub no_fsync: bool,
@@ -190,7 +192,7 @@ pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
         hub: Arc::new(hub),
         pipeline: Pipeline::default(),
         confirm,
-        lane: Lane::default(),
+        lane: Lane::new(parts.clock.clone()),
         policies: Policies::default(),
         reaper: Reaper::start().map_err(|error| StartError::Thread(error.to_string()))?,
         space,
@@ -302,6 +304,7 @@ fn group_options(parts: &mut Parts) -> raft::Options {
             election_timeout: parts.options.election_timeout,
         },
         listeners: std::mem::take(&mut parts.peer_listeners),
+        dialer: parts.dialer.clone(),
         fatal: Arc::new(|why| crate::fatal!(why, "raft cannot go on")),
     }
 }

@@ -69,6 +69,7 @@ impl Sequencer {
     fn take_verdict(&mut self, binding: &str, judged: Judged, course: &Course, batch: &mut Batch) {
         let Judged { job, finding, reads, under, wrote, .. } = judged;
         if job.call.is_abandoned() {
+            self.leave_line(&job.call);
             return self.end_reservation(&job);
         }
         let foreseen = under.iter().all(|revision| course.came_true.contains(revision));
@@ -89,9 +90,13 @@ impl Sequencer {
             Finding::Commit { .. } if stands && self.job_must_stand_back(&job, &wrote) => {
                 self.standing_back.push(Pending::Job { binding: binding.to_owned(), job });
             }
-            Finding::Commit { added, payload } if stands => {
+            Finding::Commit { added, payload, request } if stands => {
                 self.end_reservation(&job);
-                self.evaluate(job.call, &added, payload, batch);
+                let mut call = job.call;
+                if let Some(request) = request {
+                    call.ask = Ask::Decide(*request);
+                }
+                self.evaluate(call, &added, payload, batch);
             }
             Finding::Wait(until) if stands => self.park_job(binding, job, reads, until),
             Finding::Wait(_) => self.rerun(binding, job),
@@ -119,6 +124,7 @@ impl Sequencer {
     /// Parks a job whose reads stand; nothing can change them unseen from here on.
     fn park_job(&mut self, binding: &str, job: Job, reads: ReadSet, until: Option<u64>) {
         self.end_reservation(&job);
+        let Some(call) = self.lead_or_stand(job.call) else { return };
         let clock = &self.shared.clock;
         let due = until.map(|until| {
             let left = Duration::from_millis(until.saturating_sub(clock.unix_ms()));
@@ -126,9 +132,11 @@ impl Sequencer {
         });
         let meter = self.diary(binding).map(|(diary, point)| diary.park(point));
         let (order, binding) = (job.order, binding.to_owned());
-        let pending = Pending::Job { binding, job: Job { tries: 0, ..job } };
+        let pending = Pending::Job { binding, job: Job { call, tries: 0, order } };
         if let Err(pending) = self.parked.park(pending, order, reads, due, meter) {
-            pending.into_call().bounce(Failure::TooManyRequests);
+            let call = pending.into_call();
+            self.leave_line(&call);
+            call.bounce(Failure::TooManyRequests);
         }
     }
 
@@ -169,6 +177,7 @@ impl Sequencer {
             }
             _ => {}
         }
+        self.leave_line(&call);
         let result = said(&call.ask, Err(refusal), Bytes::new());
         batch.add(&mut Draft::default(), Decided { call, result, confirm: true });
     }

@@ -42,6 +42,15 @@ func main() {
 		os.Exit(1)
 	}
 	defer client.Close()
+	if len(os.Args) == 5 && os.Args[1] == "contend" {
+		ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
+		defer cancel()
+		if err := contend(ctx, client, os.Args[2], os.Args[3], os.Args[4]); err != nil {
+			fmt.Println("FAIL", err)
+			os.Exit(1)
+		}
+		return
+	}
 	checks := []check{
 		{"put, get, delete", putGetDelete}, {"range options", rangeOptions},
 		{"range stream", rangeStream}, {"txn", txn}, {"compaction", compaction},

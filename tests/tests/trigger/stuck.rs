@@ -61,6 +61,47 @@ async fn a_failing_event_holds_up_those_behind_it_until_it_is_skipped() -> Resul
     Ok(())
 }
 
+/// What a command of `portunus plugin` about the tally prints.
+fn plugin(member: &Member, words: &[&str]) -> Result<String> {
+    let endpoint = format!("--endpoints={}", member.client_url);
+    let mut command = std::process::Command::new(Member::program()?);
+    command.arg("plugin").args(words).args([TALLY, &endpoint]);
+    let output = tokio::task::block_in_place(|| command.output())?;
+    ensure!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_sees_a_paused_trigger_resumes_it_and_skips_what_it_fails_at() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let member = Member::single(dir.path(), &[])?;
+    deploy_tally(&member.client_url, "echo=true").await?;
+    let mut client = member.client().await?;
+    client.put(format!("{ORDERS}1"), "fine", None).await?;
+    let plugins = PluginClient::connect(member.client_url.clone()).await?;
+    let paused = || async {
+        let standing = standing(&plugins).await?;
+        ensure!(standing.paused, "{standing:?}");
+        Ok(standing)
+    };
+    let first = eventually("the circle is stopped", paused).await;
+    let status = plugin(&member, &["status"])?;
+    assert!(status.contains("paused") && status.contains("cascade deeper than 8"), "{status}");
+    // Resumed, it comes to the same events and stops at them again: nothing is passed over.
+    plugin(&member, &["disable"])?;
+    plugin(&member, &["resume"])?;
+    assert!(!standing(&plugins).await?.paused, "it would go on if it were enabled");
+    plugin(&member, &["enable"])?;
+    let again = eventually("it is stopped again", paused).await;
+    assert_eq!((again.cursor, &again.error), (first.cursor, &first.error));
+    plugin(&member, &["skip"])?;
+    let running = standing(&plugins).await?;
+    assert!(!running.paused && running.cursor > first.cursor, "{running:?}");
+    let status = plugin(&member, &["status"])?;
+    assert!(!status.contains("paused"), "{status}");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_circle_is_stopped_and_named_and_its_writes_have_an_author() -> Result<()> {
     let dir = tempfile::tempdir()?;

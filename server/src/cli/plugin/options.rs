@@ -55,6 +55,11 @@ enum Command {
     Blame(blame::Blame),
 }
 
+/// What the words after `portunus plugin` may be.
+pub fn command() -> clap::Command {
+    <Options as clap::CommandFactory>::command()
+}
+
 /// Runs one command; `arguments` begin after `plugin`.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let words = std::iter::once(OsString::from("portunus plugin")).chain(arguments);

@@ -1,5 +1,6 @@
 //! Columns, and how keys, digests and points are written in them.
 
+pub use crate::effect::hex;
 use portunus_proto::portunus::v1::{Mode, Point};
 
 /// Rows under their heads, each column as wide as its longest entry; empty when there are none.
@@ -18,10 +19,6 @@ pub fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
         format!("{}\n", cells.trim_end())
     };
     all().map(line).collect()
-}
-
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Enough of a digest to tell versions apart; JSON has all of it.
@@ -43,6 +40,8 @@ pub fn point(number: i32) -> &'static str {
         Ok(Point::WritePolicy) => "write-policy",
         Ok(Point::Trigger) => "trigger",
         Ok(Point::Recipe) => "recipe",
+        Ok(Point::LockAdmission) => "lock-admission",
+        Ok(Point::QueueCondition) => "queue-condition",
         Ok(Point::Unspecified) | Err(_) => "unknown",
     }
 }

@@ -99,7 +99,7 @@ struct World {
 }
 
 fn ask(ask: Ask) -> Request {
-    Request::Lock(LockAsk { ask: Some(ask) })
+    Request::Lock(LockAsk { ask: Some(ask), ..Default::default() })
 }
 
 impl World {

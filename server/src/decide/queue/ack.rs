@@ -29,7 +29,7 @@ fn check(writer: &mut Writer<'_>, queue: Queue<'_>, claims: &[QueueClaim]) -> Re
 }
 
 /// Takes claims away, and the leases that were granted for them alone.
-fn end(writer: &mut Writer<'_>, queue: Queue<'_>, claims: &[QueueClaim]) {
+pub fn end(writer: &mut Writer<'_>, queue: Queue<'_>, claims: &[QueueClaim]) {
     let mut own_leases = BTreeSet::new();
     for claim in claims {
         let key = queue.claim_key(claim.id);

@@ -4,12 +4,13 @@ use bytes::Bytes;
 use portunus_proto::etcdserverpb as pb;
 use portunus_proto::portunus::v1::{
     QueueClaim, QueueClaimRecord, QueueDelivery, QueueDequeueRequest, QueueDequeueResponse,
+    QueueReadiness,
 };
 use prost::Message;
 
-use super::evaluate::{allowance, note_left, sooner};
+use super::evaluate::{self, allowance, set_batch, sooner};
 use super::keys::{self, Queue};
-use super::tidy;
+use super::{tidy, withdraw};
 use crate::decide::writer::Writer;
 use crate::decide::{Cx, Refusal, lease};
 use crate::types::{KeyRange, LeaseId};
@@ -25,6 +26,7 @@ const VISIBILITY_SECONDS: i64 = 30;
 pub fn dequeue(
     writer: &mut Writer<'_>,
     request: &QueueDequeueRequest,
+    said: Option<&QueueReadiness>,
     cx: &Cx<'_>,
 ) -> Result<QueueDequeueResponse, Refusal> {
     let queue = Queue::named(&request.queue)?;
@@ -33,9 +35,12 @@ pub fn dequeue(
     if lease.is_none() && request.own_lease == 0 {
         return Err(Refusal::LeaseNotFound);
     }
-    if lease.is_none() && writer.check_lease(LeaseId(request.own_lease)).is_ok() {
-        let deliveries = taken_before(writer, queue, LeaseId(request.own_lease));
-        return Ok(QueueDequeueResponse { header: None, deliveries });
+    if request.again {
+        let lease = if lease.is_none() { LeaseId(request.own_lease) } else { lease };
+        let deliveries = withdraw::taken_by(writer, queue, lease, request.call);
+        if !deliveries.is_empty() {
+            return Ok(QueueDequeueResponse { header: None, deliveries });
+        }
     }
     let untidy = || Refusal::Untidy { queue: Bytes::copy_from_slice(queue.name()) };
     if tidy::backlog(writer.head, queue, cx.now_ms, TIDIED_INLINE + 1) > TIDIED_INLINE {
@@ -46,7 +51,7 @@ pub fn dequeue(
         ranges.iter().for_each(|range| reads.note_range(range));
     }
     let mark = writer.mark();
-    let served = serve(writer, queue, request, cx);
+    let served = serve(writer, queue, request, said, cx);
     let Served { deliveries, tidied, until_ms } = match served {
         Ok(served) => served,
         Err(refusal) => {
@@ -75,13 +80,19 @@ fn serve(
     writer: &mut Writer<'_>,
     queue: Queue<'_>,
     request: &QueueDequeueRequest,
+    said: Option<&QueueReadiness>,
     cx: &Cx<'_>,
 ) -> Result<Served, Refusal> {
     let tidied = tidy::tidy(writer, queue.name(), cx.now_ms, TIDIED_INLINE) > 0;
-    let allowed = allowance(writer, queue, cx.now_ms)?;
+    let allowed = allowance(writer, queue, said, cx.now_ms)?;
     let wanted = u64::from(request.max.clamp(1, ITEMS_AT_ONCE_MAX));
     let wanted = allowed.items.map_or(wanted, |items| items.min(wanted));
-    let keys = next(writer, queue, wanted as usize);
+    let keys = match said {
+        Some(said) if said.ready && !said.ids.is_empty() && wanted > 0 => {
+            picked(writer, queue, said, wanted as usize)?
+        }
+        _ => next(writer, queue, wanted as usize),
+    };
     let mut deliveries = Vec::new();
     if !keys.is_empty() {
         deliveries = take(writer, queue, request, cx, &keys)?;
@@ -90,24 +101,10 @@ fn serve(
         |delivery: &&QueueDelivery| delivery.item.as_ref().is_some_and(|item| item.attempts == 1);
     let fresh = deliveries.iter().filter(is_fresh).count() as u64;
     if let Some(items) = allowed.items.filter(|_| fresh > 0) {
-        note_left(writer, queue, items, fresh);
+        // The batch begins with the first.
+        set_batch(writer, queue, items.saturating_sub(fresh));
     }
     Ok(Served { deliveries, tidied, until_ms: allowed.verdict.until_ms })
-}
-
-/// What a call has taken whose answer was lost and which is asked again: its lease is its own.
-fn taken_before(writer: &mut Writer<'_>, queue: Queue<'_>, lease: LeaseId) -> Vec<QueueDelivery> {
-    let claims = queue.claims();
-    let keys = writer.head.lease_keys(lease).into_iter().filter(|key| claims.contains(key));
-    let mut deliveries = Vec::new();
-    for key in keys.collect::<Vec<_>>() {
-        let Some(token) = writer.get(&key).map(|item| item.create_revision()) else { continue };
-        let Some(id) = keys::id(&key) else { continue };
-        let item = tidy::read(writer, &queue.taken_key(id));
-        let claim = QueueClaim { id, token, lease: lease.0 };
-        deliveries.push(QueueDelivery { item, claim: Some(claim) });
-    }
-    deliveries
 }
 
 /// The next keys, passing over what is none of an item's.
@@ -115,6 +112,23 @@ fn next(writer: &Writer<'_>, queue: Queue<'_>, count: usize) -> Vec<Bytes> {
     let ready = writer.head.items().range(&queue.ready());
     let items = ready.filter(|item| keys::id(item.key()).is_some());
     items.take(count).map(|item| Bytes::copy_from_slice(item.key())).collect()
+}
+
+/// The keys of the items that a plugin has picked, in its order.
+fn picked(
+    writer: &Writer<'_>,
+    queue: Queue<'_>,
+    said: &QueueReadiness,
+    count: usize,
+) -> Result<Vec<Bytes>, Refusal> {
+    let find = |id: &u64| {
+        evaluate::ready_key(writer.head, queue, *id).ok_or_else(|| Refusal::PolicyRefused {
+            binding: said.plugin.clone(),
+            reason: format!("the queue-condition failed: it picked item {id}, which is not ready"),
+        })
+    };
+    let keys: Vec<Bytes> = said.ids.iter().map(find).collect::<Result<_, _>>()?;
+    Ok(keys.into_iter().take(count).collect())
 }
 
 fn take(
@@ -131,10 +145,14 @@ fn take(
             ..=0 => VISIBILITY_SECONDS,
             seconds => seconds,
         };
-        let grant = pb::LeaseGrantRequest { id: lease, ttl };
-        lease::grant(writer, &grant, cx.lease_ttl_min)?;
+        // Asked again after what it took has ended, it has a lease already.
+        if writer.check_lease(LeaseId(lease)).is_err() {
+            let grant = pb::LeaseGrantRequest { id: lease, ttl };
+            lease::grant(writer, &grant, cx.lease_ttl_min)?;
+        }
     }
-    let claim = QueueClaimRecord { consumer: request.consumer.clone(), own_lease };
+    let claim =
+        QueueClaimRecord { consumer: request.consumer.clone(), own_lease, call: request.call };
     let claim = claim.encode_to_vec();
     let mut deliveries = Vec::with_capacity(keys.len());
     for key in keys {

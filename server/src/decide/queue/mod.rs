@@ -11,7 +11,7 @@
 //! | `dedup/ids/X`, `dedup/until/MS/X` | ids not to be put in again, and until when |
 //! | `seq` | the last item's number, in decimal; what makes a name a queue |
 //! | `config`, `condition` | texts that any client may put, see [`config`] and [`condition`] |
-//! | `batch` | items that may still leave since `size>=N` was last met |
+//! | `batch` | items that may still leave since `size>=N` was last met, and the condition's revision |
 //!
 //! Nothing is counted: the tree counts ranges in O(log n), so a queue of 100,000 items is served as
 //! one of a hundred. A claim that ended with its lease leaves `taken/ID` without `claims/ID`. Both
@@ -30,11 +30,13 @@ mod evaluate;
 mod keys;
 mod parser;
 mod read;
+mod redrive;
 mod refusal;
 mod remove;
 mod sequential;
 mod settle;
 mod tidy;
+mod withdraw;
 
 use bytes::Bytes;
 use portunus_proto::etcdserverpb as pb;
@@ -45,6 +47,8 @@ use super::writer::Writer;
 use super::{Cx, Refusal, txn};
 pub(super) use settle::check_put;
 
+pub use evaluate::{condition_binding, plugin_of, ready_key};
+pub use keys::Queue;
 pub use read::{explain, peek, stats};
 pub use refusal::QueueRefusal;
 
@@ -57,7 +61,10 @@ pub(super) fn decide(
     let now = cx.now_ms;
     let said = match &ask.ask {
         Some(Ask::Enqueue(request)) => Said::Enqueued(enqueue::enqueue(writer, request, now)?),
-        Some(Ask::Dequeue(request)) => Said::Dequeued(dequeue::dequeue(writer, request, cx)?),
+        Some(Ask::Dequeue(request)) => {
+            let said = ask.readiness.as_ref();
+            Said::Dequeued(dequeue::dequeue(writer, request, said, cx)?)
+        }
         Some(Ask::Ack(request)) => Said::Acked(ack::ack(writer, request, cx)?),
         Some(Ask::Nack(request)) => {
             ack::nack(writer, request, now)?;
@@ -70,8 +77,10 @@ pub(super) fn decide(
             settle::configure(writer, request)?;
             Said::Count(0)
         }
+        Some(Ask::Redrive(request)) => Said::Redriven(redrive::redrive(writer, request)?),
         Some(Ask::PutSequential(request)) => Said::Put(sequential::put(writer, request)?),
         Some(Ask::Tidy(queue)) => Said::Count(tidy::tidy(writer, queue, now, tidy::AT_ONCE) as u64),
+        Some(Ask::Withdraw(request)) => Said::Count(withdraw::withdraw(writer, request)?),
         None => return Err(Refusal::Queue(QueueRefusal::Unnamed)),
     };
     Ok(QueueSaid { revision: writer.head.revision, said: Some(said) })
@@ -111,8 +120,10 @@ pub fn prefix(ask: &QueueAsk) -> Bytes {
         Some(Ask::Remove(request)) => &request.queue,
         Some(Ask::Purge(request)) => &request.queue,
         Some(Ask::Configure(request)) => &request.queue,
+        Some(Ask::Redrive(request)) => &request.queue,
         Some(Ask::PutSequential(request)) => return request.prefix.clone(),
         Some(Ask::Tidy(queue)) => queue,
+        Some(Ask::Withdraw(request)) => &request.queue,
         None => return Bytes::new(),
     };
     [&queue[..], b"/"].concat().into()
@@ -139,3 +150,5 @@ mod figures_test;
 mod model_test;
 #[cfg(test)]
 mod queue_test;
+#[cfg(test)]
+mod redrive_test;

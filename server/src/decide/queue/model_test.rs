@@ -168,7 +168,7 @@ struct World {
 }
 
 fn ask(ask: Ask) -> Request {
-    Request::Queue(QueueAsk { ask: Some(ask) })
+    Request::Queue(QueueAsk { ask: Some(ask), ..Default::default() })
 }
 
 fn said(answer: Answer) -> Result<Said, Refusal> {
@@ -228,6 +228,8 @@ impl World {
             }
             Op::Condition(condition) => {
                 self.model.condition = *condition;
+                // Who may still leave is a matter of the condition that let them.
+                self.model.batch = 0;
                 self.configure(None, Some(CONDITIONS[*condition].to_owned()));
             }
             Op::Purge => {

@@ -5,13 +5,13 @@ use portunus_proto::portunus::v1::{
     PutSequentialRequest, QueueAckRequest, QueueAckResponse, QueueAsk, QueueClaim,
     QueueConfigureRequest, QueueDelivery, QueueDequeueRequest, QueueEnqueueRequest,
     QueueExtendRequest, QueueNackRequest, QueueNewItem, QueuePeekRequest, QueueRemoveRequest,
-    QueueShelf, queue_ask::Ask, queue_said::Said,
+    QueueShelf, QueueWithdrawRequest, queue_ask::Ask, queue_said::Said,
 };
 
 use super::{explain, peek, stats};
 use crate::decide::stepper::Stepper;
 use crate::decide::{QueueRefusal, Refusal, Reply, Request};
-use crate::types::{Item, LeaseId};
+use crate::types::{Item, KeyRange, LeaseId};
 
 fn world() -> Stepper {
     let mut world = Stepper::new();
@@ -21,7 +21,7 @@ fn world() -> Stepper {
 }
 
 fn ask(ask: Ask) -> Request {
-    Request::Queue(QueueAsk { ask: Some(ask) })
+    Request::Queue(QueueAsk { ask: Some(ask), ..Default::default() })
 }
 
 fn said(answer: Result<Reply, Refusal>) -> Result<Said, Refusal> {
@@ -169,14 +169,92 @@ fn an_ack_and_the_consumers_writes_are_one() {
     assert!(world.head.lease(LeaseId(77)).is_none(), "its lease went with the last claim");
 }
 
+fn calling(lease: i64, call: i64, again: bool) -> Request {
+    let Request::Queue(QueueAsk { ask: Some(Ask::Dequeue(request)), .. }) =
+        dequeuing(lease, 2, true)
+    else {
+        panic!("a dequeue");
+    };
+    ask(Ask::Dequeue(QueueDequeueRequest { call, again, ..request }))
+}
+
+fn withdraw(world: &mut Stepper, lease: i64, call: i64) -> Said {
+    let request = QueueWithdrawRequest { queue: "q".into(), lease, call };
+    said(world.tell(ask(Ask::Withdraw(request)))).unwrap()
+}
+
 #[test]
 fn a_call_that_is_asked_again_finds_what_it_has_taken() {
+    for lease in [0, 1] {
+        let mut world = world();
+        enqueue(&mut world, ["a", "b", "c", "d", "e"].map(new).to_vec()).unwrap();
+        let other = delivered(world.tell(calling(2, 6, false)));
+        let first = delivered(world.tell(calling(lease, 7, false)));
+        assert_eq!(first, delivered(world.tell(calling(lease, 7, true))));
+        assert_eq!(stats(&world.head, b"q").unwrap().ready, 1);
+        // Another call of the same lease is another, and what it took has nothing to do with it.
+        if lease == 1 {
+            let next = delivered(world.tell(calling(1, 8, true)));
+            assert_eq!((next.len(), other.len()), (1, 2));
+            assert!(!first.contains(&next[0]));
+        }
+    }
+}
+
+#[test]
+fn what_nobody_heard_of_is_put_back_as_if_it_had_not_left() {
     let mut world = world();
-    enqueue(&mut world, vec![new("a"), new("b"), new("c")]).unwrap();
-    let first = delivered(world.tell(dequeuing(0, 2, true)));
-    let again = delivered(world.tell(dequeuing(0, 2, true)));
-    assert_eq!(first, again);
-    assert_eq!(stats(&world.head, b"q").unwrap().ready, 1);
+    configure(&mut world, Some("max-attempts 1"), Some("size>=3"));
+    enqueue(&mut world, ["a", "b", "c"].map(new).to_vec()).unwrap();
+    assert_eq!(delivered(world.tell(calling(1, 7, false))).len(), 2);
+    let kept = delivered(world.tell(calling(1, 8, false)));
+    assert_eq!(withdraw(&mut world, 1, 7), Said::Count(2));
+    assert_eq!(withdraw(&mut world, 1, 7), Said::Count(0), "once");
+    let now = stats(&world.head, b"q").unwrap();
+    assert_eq!((now.ready, now.taken, now.dead), (2, 1, 0));
+    let again = delivered(world.tell(calling(2, 9, false)));
+    let again: Vec<_> = again.into_iter().filter_map(|it| it.item).collect();
+    assert!(again.iter().all(|item| item.attempts == 1), "nobody had them: {again:?}");
+    let payloads: Vec<&[u8]> = again.iter().map(|item| &item.payload[..]).collect();
+    assert_eq!(payloads, [b"a", b"b"], "the condition lets pass what it let pass");
+    assert!(ack(&mut world, kept[0].claim.unwrap(), None).unwrap().acked);
+    // The lease of a call that had its own goes too.
+    enqueue(&mut world, ["d", "e", "f"].map(new).to_vec()).unwrap();
+    delivered(world.tell(calling(0, 10, false)));
+    withdraw(&mut world, 77, 10);
+    assert!(world.head.lease(LeaseId(77)).is_none());
+}
+
+#[test]
+fn a_producer_that_asks_again_is_not_told_that_its_own_items_fill_the_queue() {
+    let mut world = world();
+    configure(&mut world, Some("max-length 2"), None);
+    let item = |id: &str| QueueNewItem { dedup_id: id.to_owned(), ..new(id) };
+    assert_eq!(enqueue(&mut world, vec![item("x"), item("y")]).unwrap(), [1, 2]);
+    assert_eq!(enqueue(&mut world, vec![item("x"), item("y")]).unwrap(), [1, 2]);
+    let full = enqueue(&mut world, vec![item("y"), item("z")]).unwrap_err();
+    assert_eq!(full, refused(QueueRefusal::Full { queue: "q".into(), max: 2 }));
+}
+
+#[test]
+fn an_id_counts_no_longer_than_its_window_however_many_there_are() {
+    let mut world = world();
+    configure(&mut world, Some("dedup-window 1"), None);
+    let batch = || {
+        let ids = (0..500).map(|n| QueueNewItem { dedup_id: format!("{n}"), ..new("") });
+        ids.collect::<Vec<_>>()
+    };
+    enqueue(&mut world, batch()).unwrap();
+    world.advance(1000);
+    let last = QueueNewItem { dedup_id: "499".into(), ..new("") };
+    assert_eq!(enqueue(&mut world, vec![last.clone()]).unwrap(), [501]);
+    // What is forgotten of the first does not forget the second.
+    enqueue(&mut world, (0..600).map(|_| new("")).collect()).unwrap();
+    assert_eq!(enqueue(&mut world, vec![last]).unwrap(), [501]);
+    world.advance(1000);
+    enqueue(&mut world, vec![new("")]).unwrap();
+    let left = world.head.items().count(&KeyRange::prefix("q/dedup/"));
+    assert_eq!(left, 0, "nothing stays behind");
 }
 
 #[test]
@@ -277,7 +355,7 @@ fn a_barrier_opens_for_as_many_as_are_there() {
     configure(&mut world, None, Some("size>=3"));
     enqueue(&mut world, vec![new("a"), new("b")]).unwrap();
     assert!(take(&mut world, 1, 9).is_empty());
-    let explained = explain(&world.head, b"q", world.now_ms).unwrap();
+    let explained = explain(&world.head, b"q", None, world.now_ms).unwrap();
     assert_eq!(
         (explained.serves, &explained.waits_for[..]),
         (false, &["size>=3: 2 are ready".to_owned()][..])

@@ -1,7 +1,8 @@
 //! Looking at a queue without changing it.
 
 use portunus_proto::portunus::v1::{
-    QueueExplainResponse, QueueItem, QueuePeekRequest, QueueShelf, QueueStatsResponse,
+    QueueExplainResponse, QueueItem, QueuePeekRequest, QueueReadiness, QueueShelf,
+    QueueStatsResponse,
 };
 
 use super::evaluate::{allowance, number};
@@ -51,12 +52,17 @@ pub fn stats(state: &State, name: &[u8]) -> Result<QueueStatsResponse, Refusal> 
 }
 
 /// Whether a dequeue would be served at `now_ms`, and if not, for what it would wait.
-pub fn explain(state: &State, name: &[u8], now_ms: u64) -> Result<QueueExplainResponse, Refusal> {
+pub fn explain(
+    state: &State,
+    name: &[u8],
+    said: Option<&QueueReadiness>,
+    now_ms: u64,
+) -> Result<QueueExplainResponse, Refusal> {
     let queue = Queue::named(name)?;
     let (mut state, mut draft) = (state.clone(), Draft::default());
     let mut writer = Writer::new(&mut state, &mut draft);
     tidy::tidy(&mut writer, name, now_ms, usize::MAX);
-    let allowed = allowance(&mut writer, queue, now_ms)?;
+    let allowed = allowance(&mut writer, queue, said, now_ms)?;
     let is_empty = writer.head.items().count(&queue.ready()) == 0;
     let mut waits_for = allowed.verdict.waits_for;
     if is_empty {

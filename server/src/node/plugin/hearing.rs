@@ -2,6 +2,7 @@
 //! of the plugins' names and prefixes; the first refusal wins. What a policy adds is shown to the
 //! others too, so that no write of another escapes the policy of its prefix.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -31,6 +32,8 @@ pub struct Matter<'a> {
     /// Those of them whose events led here.
     pub via: &'a [String],
     pub now_ms: u64,
+    /// Where calls that fail are counted.
+    pub failures: Option<&'a Cell<u32>>,
 }
 
 /// How a hearing ends unless every policy allows.
@@ -189,7 +192,11 @@ impl<'a> Hearing<'a> {
             Ok(Verdict::Allow) => None,
             Ok(Verdict::Refuse(reason)) => Some((reason, false)),
             Err(error) => {
-                tracing::warn!(binding = named.id, %error, "a write policy failed");
+                // The plugin's own log has it all, and bounds how much is said of it.
+                tracing::debug!(binding = named.id, %error, "a write policy failed");
+                if let Some(failures) = self.matter.failures {
+                    failures.set(failures.get().saturating_add(1));
+                }
                 Some((failed(&error.to_string()), true))
             }
         };

@@ -8,9 +8,9 @@ use portunus_proto::etcdserverpb::LeaseGrantRequest;
 use portunus_proto::portunus::v1::{
     QueueConsumeRequest, QueueDequeueRequest, QueueDequeueResponse,
 };
-use tokio::time::{Instant, sleep_until};
+use tokio::task::JoinHandle;
 
-use crate::decide::{Reply, Request, queue};
+use crate::decide::{Refusal, Reply, Request, queue};
 use crate::node::{Error, Failure, Node};
 use crate::types::LeaseId;
 
@@ -20,11 +20,15 @@ const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(3);
 
 /// One stream of deliveries.
 pub struct Consumer {
+    intake: Intake,
+    /// Keeps the lease alive, if it is the server's, and says when it cannot.
+    keeper: Option<JoinHandle<Error>>,
+}
+
+struct Intake {
     node: Node,
     request: QueueConsumeRequest,
     lease: LeaseId,
-    /// The lease is the server's, and when it is to be kept alive next.
-    keep_alive: Option<Instant>,
     /// Claims that were not seen to end yet.
     claims: Vec<(Bytes, i64)>,
 }
@@ -34,18 +38,22 @@ impl Node {
     /// A lease cannot be granted.
     pub async fn consume(&self, request: QueueConsumeRequest) -> Result<Consumer, Error> {
         let given = LeaseId(request.lease);
-        let (lease, keep_alive) = match given.is_none() {
-            false => (given, None),
+        let owns_lease = given.is_none();
+        let lease = match owns_lease {
+            false => given,
             true => {
                 let grant = LeaseGrantRequest { id: 0, ttl: LEASE_SECONDS };
                 let Reply::LeaseGrant(granted) = self.write(Request::LeaseGrant(grant)).await?
                 else {
                     return Err(Failure::TimedOutConnectionLost.into());
                 };
-                (LeaseId(granted.id), Some(Instant::now() + KEEP_ALIVE_EVERY))
+                LeaseId(granted.id)
             }
         };
-        Ok(Consumer { node: self.clone(), request, lease, keep_alive, claims: Vec::new() })
+        let keeping = || self.shared.runtime.spawn(keep_alive(self.clone(), lease));
+        let keeper = owns_lease.then(keeping);
+        let intake = Intake { node: self.clone(), request, lease, claims: Vec::new() };
+        Ok(Consumer { intake, keeper })
     }
 }
 
@@ -55,21 +63,16 @@ impl Consumer {
     /// # Errors
     /// Refusals of the dequeue, such as a lease that ended.
     pub async fn next(&mut self) -> Result<(i64, QueueDequeueResponse), Error> {
-        loop {
-            let (node, lease) = (self.node.clone(), self.lease);
-            let due = self.keep_alive;
-            tokio::select! {
-                items = self.wait() => return items,
-                () = at(due) => {
-                    node.lease_keep_alive(lease).await?;
-                    self.keep_alive = Some(Instant::now() + KEEP_ALIVE_EVERY);
-                }
-            }
+        tokio::select! {
+            items = self.intake.next() => items,
+            error = ended(&mut self.keeper) => Err(error),
         }
     }
+}
 
+impl Intake {
     /// Cancelled, it loses nothing: what a cancelled dequeue has taken is given back.
-    async fn wait(&mut self) -> Result<(i64, QueueDequeueResponse), Error> {
+    async fn next(&mut self) -> Result<(i64, QueueDequeueResponse), Error> {
         let max = self.request.max.max(1) as usize;
         loop {
             let version = self.node.shared.applied.load();
@@ -99,20 +102,32 @@ impl Consumer {
     }
 }
 
-async fn at(due: Option<Instant>) {
-    match due {
-        Some(due) => sleep_until(due).await,
+/// Keeps the lease alive until that is refused: it has ended. A cluster without a leader is asked
+/// again; it ends no leases meanwhile.
+async fn keep_alive(node: Node, lease: LeaseId) -> Error {
+    loop {
+        match node.lease_keep_alive(lease).await {
+            Ok(kept) if kept.ttl == 0 => return Refusal::LeaseNotFound.into(),
+            Err(error @ (Error::Refused(_) | Error::Failed(Failure::Stopped))) => return error,
+            Err(error) => tracing::debug!(%error, "a consumer's lease is kept alive again"),
+            Ok(_) => tokio::time::sleep(KEEP_ALIVE_EVERY).await,
+        }
+    }
+}
+
+async fn ended(keeper: &mut Option<JoinHandle<Error>>) -> Error {
+    match keeper {
+        Some(keeper) => keeper.await.unwrap_or(Failure::Stopped.into()),
         None => std::future::pending().await,
     }
 }
 
 impl Drop for Consumer {
     fn drop(&mut self) {
-        if self.keep_alive.is_none() {
-            return;
-        }
-        let (node, lease) = (self.node.clone(), self.lease);
-        self.node.shared.runtime.spawn(async move {
+        let Some(keeper) = &self.keeper else { return };
+        keeper.abort();
+        let (node, lease) = (self.intake.node.clone(), self.intake.lease);
+        node.clone().shared.runtime.spawn(async move {
             // What fails ends by itself soon.
             if let Err(error) = node.write(Request::lease_revoke(lease)).await {
                 tracing::debug!(%error, "a consumer's lease is not revoked");

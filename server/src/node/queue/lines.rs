@@ -1,8 +1,12 @@
 //! Those who wait for the same thing: consumers of one queue, or producers. While the first of them
 //! must wait so must the others, so only the first is looked at when something changes, and the
 //! next when it has left. Without this every item would wake every consumer.
+//!
+//! A front that is with plugins may be dropped there because its caller has gone. It is missed at
+//! the next sweep, and whoever is behind it comes.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Weak;
 
 use bytes::Bytes;
 
@@ -14,8 +18,11 @@ pub struct Lines {
     behind: usize,
 }
 
+#[derive(Default)]
 struct Line {
     front: u64,
+    /// Ends with the front's call.
+    alive: Weak<()>,
     behind: BTreeMap<u64, Call>,
 }
 
@@ -38,18 +45,18 @@ impl Lines {
     }
 
     /// Waits where it is looked at.
-    pub fn lead(&mut self, line: Bytes, order: u64) {
-        let line = self.lines.entry(line);
-        line.or_insert_with(|| Line { front: order, behind: BTreeMap::new() }).front = order;
+    pub fn lead(&mut self, line: Bytes, call: &mut Call) {
+        let line = self.lines.entry(line).or_default();
+        (line.front, line.alive) = (call.order, call.life());
     }
 
     /// Somebody left. If it was the front, here is who comes next.
     pub fn leave(&mut self, name: &Bytes, order: u64) -> Option<Call> {
         let line = self.lines.get_mut(name).filter(|line| line.front == order)?;
-        while let Some((order, call)) = line.behind.pop_first() {
+        while let Some((order, mut call)) = line.behind.pop_first() {
             self.behind -= 1;
             if !call.is_abandoned() {
-                line.front = order;
+                (line.front, line.alive) = (order, call.life());
                 return Some(call);
             }
         }
@@ -57,13 +64,18 @@ impl Lines {
         None
     }
 
-    /// Forgets those behind whose callers have gone.
-    pub fn sweep(&mut self) {
-        for line in self.lines.values_mut() {
+    /// Forgets those behind whose callers have gone. Returns those whose fronts have.
+    pub fn sweep(&mut self) -> Vec<Call> {
+        let mut ahead = Vec::new();
+        for (name, line) in &mut self.lines {
             let before = line.behind.len();
             line.behind.retain(|_, call| !call.is_abandoned());
             self.behind -= before - line.behind.len();
+            if line.alive.strong_count() == 0 {
+                ahead.push((name.clone(), line.front));
+            }
         }
+        ahead.into_iter().filter_map(|(name, order)| self.leave(&name, order)).collect()
     }
 
     /// All who stand behind.

@@ -17,7 +17,8 @@ fn call(order: u64) -> (Call, oneshot::Receiver<Delivery>) {
 fn the_next_comes_when_the_front_leaves_and_those_who_went_are_passed_over() {
     let (mut lines, line) = (Lines::default(), "q".into());
     assert!(!lines.must_wait(&line, 1));
-    lines.lead("q".into(), 1);
+    let (mut front, _front) = call(1);
+    lines.lead("q".into(), &mut front);
     assert!(lines.must_wait(&line, 2) && !lines.must_wait(&line, 1));
     let mut answers = Vec::new();
     for order in [4, 2, 3] {
@@ -39,12 +40,28 @@ fn the_next_comes_when_the_front_leaves_and_those_who_went_are_passed_over() {
 #[test]
 fn those_who_went_are_swept() {
     let mut lines = Lines::default();
-    lines.lead("q".into(), 1);
+    let (mut front, _front) = call(1);
+    lines.lead("q".into(), &mut front);
     let (kept, _answer) = call(2);
     lines.stand(&"q".into(), kept);
     lines.stand(&"q".into(), call(3).0);
-    lines.sweep();
+    assert!(lines.sweep().is_empty());
     assert_eq!(lines.len(), 1);
     assert_eq!(lines.drain().len(), 1);
     assert_eq!(lines.len(), 0);
+}
+
+#[test]
+fn a_front_that_vanished_does_not_hold_the_line() {
+    let mut lines = Lines::default();
+    let (mut front, _front) = call(1);
+    lines.lead("q".into(), &mut front);
+    let (next, _next) = call(2);
+    lines.stand(&"q".into(), next);
+    assert!(lines.sweep().is_empty(), "it is still somewhere");
+    drop(front);
+    let ahead = lines.sweep();
+    assert_eq!(ahead.iter().map(|call| call.order).collect::<Vec<_>>(), [2]);
+    drop(ahead);
+    assert!(lines.sweep().is_empty() && !lines.must_wait(&"q".into(), 3), "an empty line goes");
 }

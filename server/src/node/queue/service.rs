@@ -1,10 +1,12 @@
 //! What the services ask of locks and queues, from any member.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use portunus_proto::portunus::v1::{
-    QueueAsk, QueueDequeueRequest, QueueDequeueResponse, QueueExplainResponse, QueueItem,
-    QueueNackRequest, QueuePeekRequest, QueueSaid, QueueStatsResponse, queue_ask::Ask,
-    queue_said::Said,
+    QueueAsk, QueueDequeueRequest, QueueDequeueResponse, QueueEnqueueRequest, QueueExplainResponse,
+    QueueItem, QueuePeekRequest, QueueSaid, QueueStatsResponse, QueueWithdrawRequest,
+    queue_ask::Ask, queue_said::Said,
 };
 use tokio::sync::oneshot;
 
@@ -19,7 +21,7 @@ impl Node {
     /// noticed: nothing was executed. With `repeats`, it may be executed more than once.
     pub(in crate::node) async fn decide_waiting(
         &self,
-        request: Request,
+        mut request: Request,
         repeats: bool,
     ) -> Result<Reply, Error> {
         loop {
@@ -32,45 +34,63 @@ impl Node {
                     };
                 }
                 Err(Error::Failed(Failure::LeaderChanged)) => {}
-                Err(Error::Failed(Failure::Stopped)) => return Err(Failure::Stopped.into()),
-                Err(Error::Failed(_)) if repeats => tokio::time::sleep(LEADER_NEWS).await,
+                Err(Error::Failed(failure)) if repeats && is_passing(failure) => {
+                    tokio::time::sleep(LEADER_NEWS).await;
+                }
                 Err(error) => return Err(error),
+            }
+            if let Request::Queue(QueueAsk { ask: Some(Ask::Dequeue(dequeue)), .. }) = &mut request
+            {
+                dequeue.again = true;
             }
         }
     }
 
     /// Asks a queue what does not wait for long.
     pub async fn queue(&self, ask: Ask) -> Result<QueueSaid, Error> {
-        queued(self.write(Request::Queue(QueueAsk { ask: Some(ask) })).await?)
+        queued(self.write(Request::Queue(QueueAsk { ask: Some(ask), readiness: None })).await?)
     }
 
     /// Asks a queue what may wait: for items, or for room. With `repeats` it may be executed more
     /// than once.
     pub async fn queue_waiting(&self, ask: Ask, repeats: bool) -> Result<QueueSaid, Error> {
-        let request = Request::Queue(QueueAsk { ask: Some(ask) });
+        let request = Request::Queue(QueueAsk { ask: Some(ask), readiness: None });
         queued(self.decide_waiting(request, repeats).await?)
     }
 
-    /// Takes items. Those that come when the caller has gone are given back.
+    /// Puts items in. Asked again by itself if every item has an id of its own: those that were
+    /// put in are found by it.
+    pub async fn enqueue(&self, request: QueueEnqueueRequest) -> Result<QueueSaid, Error> {
+        let repeats = request.items.iter().all(|item| !item.dedup_id.is_empty());
+        self.queue_waiting(Ask::Enqueue(request), repeats).await
+    }
+
+    /// Takes items. Those that come when the caller has gone are given back. Asked again when an
+    /// answer is lost: a call has a number, and finds by it what it has taken.
     pub async fn dequeue(
         &self,
         mut request: QueueDequeueRequest,
     ) -> Result<(i64, QueueDequeueResponse), Error> {
-        if request.lease == 0 {
-            request.own_lease = rand::random_range(1..=i64::MAX);
-        }
-        // Executed again under its own lease it finds what it has taken.
-        let repeats = request.lease == 0;
+        request.own_lease = if request.lease == 0 { rand::random_range(1..=i64::MAX) } else { 0 };
+        request.call = rand::random_range(1..=i64::MAX);
+        request.again = false;
         let (mut caller, answer) = oneshot::channel();
         let node = self.clone();
         self.shared.runtime.spawn(async move {
-            let queue = request.queue.clone();
-            let said = tokio::select! {
-                said = node.queue_waiting(Ask::Dequeue(request), repeats) => said,
-                () = caller.closed() => return,
+            let withdraw = QueueWithdrawRequest {
+                queue: request.queue.clone(),
+                lease: request.lease.max(request.own_lease),
+                call: request.call,
             };
-            if let Err(Ok(said)) = caller.send(said) {
-                node.give_back(queue, said).await;
+            let patience = (!request.wait).then(|| node.shared.options.request_timeout());
+            let said = tokio::select! {
+                said = node.queue_waiting(Ask::Dequeue(request), true) => said,
+                () = caller.closed() => return node.withdraw(withdraw).await,
+                () = passed(patience) => Err(Failure::TimedOut.into()),
+            };
+            let is_known = !matches!(said, Err(Error::Failed(_)));
+            if caller.send(said).is_err() || !is_known {
+                node.withdraw(withdraw).await;
             }
         });
         let said = answer.await.unwrap_or(Err(Failure::Stopped.into()))?;
@@ -80,16 +100,10 @@ impl Node {
         }
     }
 
-    async fn give_back(&self, queue: Bytes, said: QueueSaid) {
-        let Some(Said::Dequeued(dequeued)) = said.said else { return };
-        let claims: Vec<_> = dequeued.deliveries.into_iter().filter_map(|it| it.claim).collect();
-        if claims.is_empty() {
-            return;
-        }
-        let reason = "its consumer went away".to_owned();
-        let nack = QueueNackRequest { queue, claims, reason, ..QueueNackRequest::default() };
+    /// Nobody will hear what the call has taken, if it has.
+    async fn withdraw(&self, request: QueueWithdrawRequest) {
         // What fails comes back with the end of its claim.
-        if let Err(error) = self.queue(Ask::Nack(nack)).await {
+        if let Err(error) = self.queue(Ask::Withdraw(request)).await {
             tracing::debug!(%error, "items are not given back");
         }
     }
@@ -109,7 +123,7 @@ impl Node {
     /// What a dequeue would wait for, by this member's clock.
     pub async fn queue_explain(&self, name: Bytes) -> Result<(i64, QueueExplainResponse), Error> {
         let now_ms = self.shared.clock.unix_ms();
-        self.look(|state| queue::explain(state, &name, now_ms)).await
+        self.look(|state| queue::explain(state, &name, None, now_ms)).await
     }
 
     /// A linearizable look at the state.
@@ -120,6 +134,30 @@ impl Node {
         self.linearizable().await?;
         let version = self.shared.applied.load();
         Ok((version.state.revision, look(&version.state)?))
+    }
+}
+
+/// Failures that another try may not meet. Whatever came of the first is found by the next.
+fn is_passing(failure: Failure) -> bool {
+    use Failure::{
+        NoLeader, NotLeader, TimedOut, TimedOutApplying, TimedOutConnectionLost,
+        TimedOutLeaderFailed,
+    };
+    matches!(
+        failure,
+        NoLeader
+            | NotLeader
+            | TimedOut
+            | TimedOutApplying
+            | TimedOutConnectionLost
+            | TimedOutLeaderFailed
+    )
+}
+
+async fn passed(patience: Option<Duration>) {
+    match patience {
+        Some(patience) => tokio::time::sleep(patience).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -21,7 +21,7 @@ const WAIT_MIN: Duration = Duration::from_millis(1);
 
 /// Those who wait for the same thing, if the call is one of them.
 fn line_of(call: &Call) -> Option<Bytes> {
-    let Ask::Decide(Request::Queue(QueueAsk { ask })) = &call.ask else { return None };
+    let Ask::Decide(Request::Queue(QueueAsk { ask, .. })) = &call.ask else { return None };
     match ask {
         Some(queue_ask::Ask::Dequeue(request)) if request.wait => {
             Some([&request.queue[..], b"/d"].concat().into())
@@ -31,22 +31,37 @@ fn line_of(call: &Call) -> Option<Bytes> {
     }
 }
 
+fn was_asked(call: &Call) -> bool {
+    let Ask::Decide(Request::Queue(QueueAsk { ask, .. })) = &call.ask else { return false };
+    matches!(ask, Some(queue_ask::Ask::Dequeue(request)) if request.again)
+}
+
 impl Sequencer {
-    /// Decides what may wait.
-    pub(in crate::node) fn decide_or_park(&mut self, mut call: Call, batch: &mut Batch) {
-        if call.order == 0 {
+    /// Has the call stand behind those that wait for the same. Gives it back if there are none
+    /// before it, or if it was asked before: what it has taken then is not to wait for others.
+    pub(in crate::node) fn stand_in_line(&mut self, mut call: Call) -> Option<Call> {
+        let Some(line) = line_of(&call) else { return Some(call) };
+        let is_new = call.order == 0;
+        if is_new {
             self.order += 1;
             call.order = self.order;
         }
-        let line = line_of(&call);
-        if let Some(line) = &line
-            && self.lines.must_wait(line, call.order)
-        {
-            return match self.lines.len() < PARKED_MAX {
-                true => self.lines.stand(line, call),
-                false => call.bounce(Failure::TooManyRequests),
-            };
+        if !self.lines.must_wait(&line, call.order) || is_new && was_asked(&call) {
+            return Some(call);
         }
+        self.stand(&line, call);
+        None
+    }
+
+    fn stand(&mut self, line: &Bytes, call: Call) {
+        match self.lines.len() < PARKED_MAX {
+            true => self.lines.stand(line, call),
+            false => call.bounce(Failure::TooManyRequests),
+        }
+    }
+
+    /// Decides what may wait.
+    pub(in crate::node) fn decide_or_park(&mut self, call: Call, batch: &mut Batch) {
         loop {
             let Ask::Decide(request) = &call.ask else {
                 return call.bounce(Failure::NotLeader);
@@ -57,7 +72,7 @@ impl Sequencer {
             match result {
                 Err(Refusal::Untidy { queue }) => self.tidy(queue, batch),
                 Err(Refusal::Wait { until_ms }) => {
-                    return self.park_call(call, line, draft.reads.unwrap_or_default(), until_ms);
+                    return self.park_call(call, draft.reads.unwrap_or_default(), until_ms);
                 }
                 Err(Refusal::NotApplied(_)) => return self.later.push(call),
                 result => {
@@ -78,34 +93,41 @@ impl Sequencer {
 
     /// Brings back what a queue must bring back before a decision on it.
     pub(in crate::node) fn tidy(&mut self, queue: Bytes, batch: &mut Batch) {
-        let ask = QueueAsk { ask: Some(queue_ask::Ask::Tidy(queue)) };
+        let ask = QueueAsk { ask: Some(queue_ask::Ask::Tidy(queue)), readiness: None };
         self.evaluate_own(Request::Queue(ask), batch);
         if batch.is_full() {
             self.propose(std::mem::take(batch));
         }
     }
 
-    fn park_call(
-        &mut self,
-        call: Call,
-        line: Option<Bytes>,
-        reads: ReadSet,
-        until_ms: Option<u64>,
-    ) {
+    fn park_call(&mut self, mut call: Call, reads: ReadSet, until_ms: Option<u64>) {
+        if call.order == 0 {
+            self.order += 1;
+            call.order = self.order;
+        }
+        let Some(call) = self.lead_or_stand(call) else { return };
         let clock = &self.shared.clock;
         let due = until_ms.map(|until| {
             let left = Duration::from_millis(until.saturating_sub(clock.unix_ms()));
             clock.now().after(left.max(WAIT_MIN))
         });
         let order = call.order;
-        match self.parked.park(Pending::Call(call), order, reads, due, None) {
-            Ok(()) => drop(line.map(|line| self.lines.lead(line, order))),
-            Err(pending) => {
-                let call = pending.into_call();
-                self.leave_line(&call);
-                call.bounce(Failure::TooManyRequests);
-            }
+        if let Err(pending) = self.parked.park(Pending::Call(call), order, reads, due, None) {
+            let call = pending.into_call();
+            self.leave_line(&call);
+            call.bounce(Failure::TooManyRequests);
         }
+    }
+
+    /// The call is about to be parked: at the front of its line, or it stands behind who is.
+    pub(in crate::node) fn lead_or_stand(&mut self, mut call: Call) -> Option<Call> {
+        let Some(line) = line_of(&call) else { return Some(call) };
+        if self.lines.must_wait(&line, call.order) {
+            self.stand(&line, call);
+            return None;
+        }
+        self.lines.lead(line, &mut call);
+        Some(call)
     }
 
     /// The call waits no more: whoever stood behind it is looked at.
@@ -114,3 +136,7 @@ impl Sequencer {
         self.released.extend(next.map(Pending::Call));
     }
 }
+
+#[cfg(test)]
+#[path = "waiting_test.rs"]
+mod tests;

@@ -47,6 +47,9 @@ public final class Clients {
       System.err.println("set PORTUNUS_ENDPOINT, e.g. http://127.0.0.1:2379");
       System.exit(2);
     }
+    if (args.length == 4 && args[0].equals("contend")) {
+      System.exit(Interop.contend(endpoint.split(","), args[1], args[2], args[3]));
+    }
     Map<String, Check> checks = new LinkedHashMap<>();
     checks.put("put, get, delete", Clients::putGetDelete);
     checks.put("refusals", Clients::refusals);
