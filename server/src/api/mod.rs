@@ -8,6 +8,7 @@ mod authority;
 mod caller;
 mod cluster;
 mod descriptors;
+mod downgrade;
 mod election;
 mod ending;
 mod gate;

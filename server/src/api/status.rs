@@ -169,6 +169,21 @@ pub fn invalid_client_api_version() -> Status {
     Status::invalid_argument("etcdserver: invalid client api version")
 }
 
+pub fn wrong_downgrade_format() -> Status {
+    Status::invalid_argument("etcdserver: wrong downgrade target version format")
+}
+
+pub fn invalid_downgrade_target() -> Status {
+    Status::invalid_argument("etcdserver: invalid downgrade target version")
+}
+
+/// An order to begin what is not needed here.
+pub fn no_downgrade() -> Status {
+    Status::failed_precondition(
+        "portunus: nothing needs to be enabled before members are replaced by older ones",
+    )
+}
+
 /// An RPC of etcd's surface that this server does not offer yet.
 pub fn not_offered(rpc: &'static str) -> Status {
     Status::unimplemented(format!("portunus: {rpc} is not offered yet"))

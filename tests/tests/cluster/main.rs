@@ -3,6 +3,7 @@
 
 mod bootstrap;
 mod chaos;
+mod corruption;
 mod damage;
 mod failover;
 mod lagging;
