@@ -29,6 +29,7 @@ mod status;
 pub mod version;
 mod watch;
 
-pub use http::{Cors, Hosts};
+pub use descriptors::POOL as DESCRIPTORS;
+pub use http::{Cors, Hosts, gateway_json};
 pub use listen::{Address, AddressError, Listener};
 pub use server::{Options, Port, ServeError, Server, Traffic};
