@@ -70,7 +70,7 @@ pub fn decide(
         policy::write(added, &mut writer);
         reply.set_revision(writer.head.revision);
     }
-    guard::check(&mut writer, guarded, added)?;
+    guard::check(&mut writer, request, guarded)?;
     gate::check(&mut writer, before)?;
     Ok(reply)
 }

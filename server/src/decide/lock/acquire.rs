@@ -7,7 +7,7 @@ use portunus_proto::portunus::v1::{
 
 use super::admission::{enforced, holder_key, may_hold, note_holder};
 use super::change::{Change, change};
-use super::line::{Turn, delay_key, holds, key};
+use super::line::{Turn, delay_key, key};
 use super::{line, record};
 use crate::decide::writer::Writer;
 use crate::decide::{LockRefusal, Refusal};
@@ -26,6 +26,10 @@ fn check(request: &LockAcquireRequest) -> Result<(), Refusal> {
     if names.len() > NAMES_MAX {
         return Err(Refusal::Lock(LockRefusal::TooMany { names: names.len(), max: NAMES_MAX }));
     }
+    let reserved = |name: &&Bytes| [&name[..], b"/"].concat().ends_with(line::HOLDERS);
+    if let Some(name) = names.iter().find(reserved) {
+        return Err(Refusal::Lock(LockRefusal::Reserved { name: text(name) }));
+    }
     let weight = request.weight.max(1);
     if request.mode() == LockMode::Permits && weight > request.permits {
         return Err(Refusal::Lock(LockRefusal::TooHeavy { weight, permits: request.permits }));
@@ -42,7 +46,7 @@ enum Own {
 
 fn own(writer: &mut Writer<'_>, name: &Bytes, lease: LeaseId) -> Own {
     let Some(item) = writer.get(&key(name, lease)).cloned() else { return Own::Absent };
-    let is_first = || line::before(writer.head, name, Some(&item)).is_empty();
+    let is_first = || line::is_first(writer.head, name, &item);
     match record::decode(item.value()) {
         Some(record) if record.granted => Own::Holds(item),
         Some(_) => Own::Waits(item),
@@ -211,8 +215,8 @@ pub fn await_turn(
         let Some(item) = item.cloned() else {
             return Err(Refusal::Lock(LockRefusal::Lost { name: text(&place.name) }));
         };
-        let is_first = || line::before(writer.head, &place.name, Some(&item)).is_empty();
-        if holds(&item, is_first()) {
+        let is_first = || line::is_first(writer.head, &place.name, &item);
+        if record::decode(item.value()).map_or_else(is_first, |record| record.granted) {
             continue;
         }
         due.push((&place.name, item));

@@ -8,20 +8,13 @@
 use bytes::Bytes;
 use portunus_proto::portunus::v1::{LockAdmission, LockRecord, LockWord};
 
-use super::line::{Turn, delay_key, delayed_until, key, turn};
+pub use super::line::holders;
+use super::line::{HOLDERS, Turn, delay_key, delayed_until, key, turn};
 use super::record;
 use crate::decide::writer::Writer;
 use crate::effect::{Binding, Mode, Point};
 use crate::machine::State;
 use crate::types::{Item, KeyRange, LeaseId};
-
-/// Behind a lock's name, before a holder's lease.
-const HOLDERS: &[u8] = b"!holders/";
-
-/// The keys of a lock's holders where a plugin admits them.
-pub fn holders(name: &[u8]) -> KeyRange {
-    KeyRange::prefix([name, HOLDERS].concat())
-}
 
 /// Whose create revision is the holder's token.
 pub fn holder_key(name: &[u8], lease: LeaseId) -> Bytes {
@@ -130,12 +123,19 @@ pub fn held(state: &State, name: &Bytes) -> Vec<Stander> {
     held
 }
 
+/// The keys of those holders whom no plugin let in: the lock was theirs before it was bound.
+pub fn native_holders(state: &State, name: &Bytes, held: &[Stander]) -> Vec<Bytes> {
+    let is_native = |held: &&Stander| state.get(&holder_key(name, held.lease)).is_none();
+    held.iter().filter(is_native).map(|held| key(name, held.lease)).collect()
+}
+
 /// The place of the line that came last before the lease's own and waits.
 pub fn predecessor(state: &State, name: &Bytes, lease: LeaseId) -> Option<Bytes> {
     let own = state.get(&key(name, lease))?;
     let older = super::line::before(state, name, Some(own));
+    // From behind: most who hold stand at the front.
     let waits = |(n, item): &(usize, &Item)| !super::line::holds(item, *n == 0);
-    let last = older.into_iter().enumerate().filter(waits).last();
+    let last = older.into_iter().enumerate().rev().find(waits);
     last.map(|(_, item)| Bytes::copy_from_slice(item.key()))
 }
 

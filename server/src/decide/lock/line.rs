@@ -18,6 +18,14 @@ pub fn key(name: &[u8], lease: LeaseId) -> Bytes {
     [name, format!("/{lease}").as_bytes()].concat().into()
 }
 
+/// Behind a lock's name, before a holder's lease.
+pub const HOLDERS: &[u8] = b"!holders/";
+
+/// The keys of a lock's holders where a plugin admits them.
+pub fn holders(name: &[u8]) -> KeyRange {
+    KeyRange::prefix([name, HOLDERS].concat())
+}
+
 /// Where a delay after a crash is noted.
 pub fn delay_key(name: &[u8]) -> Bytes {
     [name, b"!delay"].concat().into()
@@ -35,20 +43,53 @@ pub enum Turn {
     Wait(Option<u64>),
 }
 
-/// The items of a line that came before `place`, all of them for somebody new, oldest first.
-pub fn before<'a>(state: &'a State, name: &[u8], place: Option<&Item>) -> Vec<&'a Item> {
-    let at = |item: &Item| (item.create_revision(), Bytes::copy_from_slice(item.key()));
-    let own = place.map(at);
-    let is_older = |item: &&Item| match &own {
-        Some((revision, _)) if item.create_revision() != *revision => {
-            item.create_revision() < *revision
-        }
-        Some((_, key)) => item.key() < &key[..],
-        None => true,
-    };
-    let mut older: Vec<&Item> = state.items().range(&line(name)).filter(is_older).collect();
-    older.sort_by(|a, b| (a.create_revision(), a.key()).cmp(&(b.create_revision(), b.key())));
+/// What orders a line.
+fn rank(item: &Item) -> (i64, &[u8]) {
+    (item.create_revision(), item.key())
+}
+
+/// The items of a line that came before `place`, all of them for somebody new, in no order.
+fn older<'a>(
+    state: &'a State,
+    name: &[u8],
+    place: Option<&'a Item>,
+) -> impl Iterator<Item = &'a Item> {
+    let own = place.map(rank);
+    state.items().range(&line(name)).filter(move |item| own.is_none_or(|own| rank(item) < own))
+}
+
+/// The same, oldest first.
+pub fn before<'a>(state: &'a State, name: &[u8], place: Option<&'a Item>) -> Vec<&'a Item> {
+    let mut older: Vec<&Item> = older(state, name, place).collect();
+    older.sort_unstable_by(|a, b| rank(a).cmp(&rank(b)));
     older
+}
+
+/// Whether nobody in the line came before `place`.
+pub fn is_first(state: &State, name: &[u8], place: &Item) -> bool {
+    older(state, name, Some(place)).next().is_none()
+}
+
+/// Who came last before `place`, and whether that one is the first of all. A long line costs a
+/// comparison for each place in it and nothing else.
+fn predecessor(state: &State, name: &[u8], place: Option<&Item>) -> Option<(Item, bool)> {
+    let (mut last, mut count): (Option<&Item>, usize) = (None, 0);
+    for item in older(state, name, place) {
+        count += 1;
+        if last.is_none_or(|last| rank(last) < rank(item)) {
+            last = Some(item);
+        }
+    }
+    last.map(|last| (last.clone(), count == 1))
+}
+
+/// Holders who came later than `place`: a plugin has let them in, and is gone or has failed.
+fn younger_holders(state: &State, name: &[u8], place: Option<&Item>, older: &[Item]) -> Vec<Item> {
+    let is_counted = |holder: &&Item| {
+        let known = key(name, holder.lease());
+        older.iter().chain(place).any(|item| item.key() == known)
+    };
+    state.items().range(&holders(name)).filter(|item| !is_counted(item)).cloned().collect()
 }
 
 /// Looks whether a place that asks for `wanted` may be granted, and notes exactly what that rests
@@ -65,13 +106,15 @@ pub fn turn(
     {
         reads.note_range(&line(name));
     }
-    let older: Vec<Item> = before(writer.head, name, place).into_iter().cloned().collect();
-    if let Some(last) = older.last()
-        && !holds(last, older.len() == 1)
+    if let Some((last, is_first)) = predecessor(writer.head, name, place)
+        && !holds(&last, is_first)
     {
-        note(writer, last);
+        note(writer, &last);
         return Turn::Wait(None);
     }
+    let mut older: Vec<Item> = before(writer.head, name, place).into_iter().cloned().collect();
+    let younger = younger_holders(writer.head, name, place, &older);
+    older.extend(younger);
     older.iter().for_each(|item| note(writer, item));
     let held: Vec<LockRecord> = older.iter().map(terms).collect();
     if !fits(wanted, &held) {

@@ -105,8 +105,15 @@ impl Evaluation<'_> {
             Ok(Word::Wait(Some(until))) if until <= self.now_ms => {
                 refuse(failed(named, "it waits until a time that is over"), reads)
             }
+            // What the rest of the condition waits for may come first.
             Ok(Word::Wait(until)) if dequeue.wait => {
-                Came::To(Finding::Wait(until), self.noted(queue, reads), None)
+                match self.decide_on(with(false, Vec::new()), Vec::new(), reads) {
+                    Came::To(Finding::Wait(other), reads, next) => {
+                        let until = until.into_iter().chain(other).min();
+                        Came::To(Finding::Wait(until), reads, next)
+                    }
+                    other => other,
+                }
             }
             Ok(Word::Wait(_)) => self.decide_on(with(false, Vec::new()), Vec::new(), reads),
             Ok(Word::Refuse(reason)) => {
@@ -141,16 +148,6 @@ impl Evaluation<'_> {
             in_flight: count(queue.taken()),
             wanted: dequeue.max.max(1),
         }
-    }
-
-    /// The reads of a dequeue that waits: the queue itself and its condition, too.
-    fn noted(&self, queue: Queue<'_>, mut reads: ReadSet) -> ReadSet {
-        let condition = queue.condition();
-        reads.note_key(&condition, self.state.get(&condition));
-        for range in [queue.ready(), queue.delayed(), queue.taken(), queue.claims()] {
-            reads.note_range(&range);
-        }
-        reads
     }
 }
 
