@@ -46,6 +46,9 @@ async fn serve(config: Config) -> Result<Node> {
     let client_ports = ports::of_clients(&config).await?;
     let (peer_listeners, dialer) = ports::of_peers(&config).await?;
     let node = node::start(parts(&config, peer_listeners, dialer)).await?;
+    if config.checks.initial {
+        node.check_before_serving().await?;
+    }
     let server = api::Server::new(&node, api_options(&config))?;
     let (close, closed) = tokio::sync::oneshot::channel::<()>();
     let mut serving = tokio::spawn(server.serve(client_ports, async move {
@@ -142,6 +145,9 @@ fn parts(config: &Config, peer_listeners: Vec<PeerListener>, dialer: Arc<Dialer>
         catchup_entries: config.snapshot_catchup_entries,
         progress_interval: config.watch_progress_notify_interval,
         auto_compaction: config.auto_compaction.map(auto_compaction),
+        corrupt_check: config.checks.periodic,
+        compact_hash_check: config.checks.compaction,
+        wal_dir: config.wal_dir.clone(),
     }
 }
 
