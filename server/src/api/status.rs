@@ -101,9 +101,10 @@ fn refusal_text(refusal: &Refusal) -> (Code, Option<&'static str>) {
 
 fn lock_code(refusal: &LockRefusal) -> Code {
     match refusal {
-        LockRefusal::Unnamed | LockRefusal::Reserved { .. } | LockRefusal::TooMany { .. } | LockRefusal::TooHeavy { .. } => {
-            Code::InvalidArgument
-        }
+        LockRefusal::Unnamed
+        | LockRefusal::Reserved { .. }
+        | LockRefusal::TooMany { .. }
+        | LockRefusal::TooHeavy { .. } => Code::InvalidArgument,
         LockRefusal::Held { .. } => Code::Aborted,
         LockRefusal::Differs { .. } | LockRefusal::Lost { .. } | LockRefusal::Admitted { .. } => {
             Code::FailedPrecondition

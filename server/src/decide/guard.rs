@@ -8,9 +8,8 @@ use crate::effect::{Binding, Point};
 use crate::machine::State;
 
 /// Where a decision begins whose writes must be looked at.
-pub(super) fn before(writer: &Writer<'_>, request: &Request) -> Option<(Mark, usize)> {
-    let is_leases = matches!(request, Request::LeaseRevoke(_) | Request::LeaseExpire(_));
-    let may = !is_leases && writer.head.registry().is_bound(Point::LockAdmission);
+pub(super) fn before(writer: &Writer<'_>) -> Option<(Mark, usize)> {
+    let may = writer.head.registry().is_bound(Point::LockAdmission);
     may.then(|| (writer.mark(), writer.draft.changes.len()))
 }
 
@@ -21,13 +20,15 @@ pub(super) fn check(
     before: Option<(Mark, usize)>,
 ) -> Result<(), Refusal> {
     let Some((mark, begin)) = before else { return Ok(()) };
-    let is_service = matches!(request, Request::Lock(_));
+    let may =
+        matches!(request, Request::Lock(_) | Request::LeaseRevoke(_) | Request::LeaseExpire(_));
     let changes = &writer.draft.changes[begin..];
     let refused = changes.iter().find_map(|change| {
         let guarding = guarding(writer.head, change.key())?;
+        // What comes from a plugin has an author, whatever request it is part of.
         let own = match &change.author {
             Some(author) => author.plugin == guarding.plugin,
-            None => is_service,
+            None => may,
         };
         (!own).then(|| LockRefusal::Admitted {
             prefix: String::from_utf8_lossy(&guarding.prefix).into_owned(),

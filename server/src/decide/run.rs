@@ -35,7 +35,7 @@ pub fn decide(
     quota::check(head, request, added, cx)?;
     let mut writer = Writer::new(head, draft);
     let before = gate::before(&writer);
-    let guarded = guard::before(&writer, request);
+    let guarded = guard::before(&writer);
     policy::check(added, &mut writer)?;
     let mut reply = match request {
         Request::Put(put) => {

@@ -35,6 +35,20 @@ pub fn delayed_until(item: Option<&Item>) -> Option<u64> {
     std::str::from_utf8(item?.value()).ok()?.parse().ok()
 }
 
+/// What was found of a line.
+#[derive(Debug)]
+pub struct Looked {
+    pub turn: Turn,
+    /// A plugin has a say in the place before this one, or had when that was entered.
+    pub after_admitted: bool,
+}
+
+impl From<Turn> for Looked {
+    fn from(turn: Turn) -> Self {
+        Self { turn, after_admitted: false }
+    }
+}
+
 /// Whether a place may be granted now.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Turn {
@@ -44,7 +58,7 @@ pub enum Turn {
 }
 
 /// What orders a line.
-fn rank(item: &Item) -> (i64, &[u8]) {
+pub fn rank(item: &Item) -> (i64, &[u8]) {
     (item.create_revision(), item.key())
 }
 
@@ -83,13 +97,16 @@ fn predecessor(state: &State, name: &[u8], place: Option<&Item>) -> Option<(Item
     last.map(|last| (last.clone(), count == 1))
 }
 
-/// Holders who came later than `place`: a plugin has let them in, and is gone or has failed.
-fn younger_holders(state: &State, name: &[u8], place: Option<&Item>, older: &[Item]) -> Vec<Item> {
-    let is_counted = |holder: &&Item| {
-        let known = key(name, holder.lease());
-        older.iter().chain(place).any(|item| item.key() == known)
-    };
-    state.items().range(&holders(name)).filter(|item| !is_counted(item)).cloned().collect()
+/// The places of holders who came later than `place`: a plugin has let them in, and is gone or has
+/// failed.
+fn younger_holders<'a>(
+    state: &'a State,
+    name: &'a [u8],
+    place: &'a Item,
+) -> impl Iterator<Item = &'a Item> {
+    let held = state.items().range(&holders(name));
+    let places = held.filter_map(|holder| state.get(&key(name, holder.lease())));
+    places.filter(|held| rank(held) > rank(place))
 }
 
 /// Looks whether a place that asks for `wanted` may be granted, and notes exactly what that rests
@@ -100,31 +117,34 @@ pub fn turn(
     wanted: &LockRecord,
     place: Option<&Item>,
     now_ms: u64,
-) -> Turn {
+) -> Looked {
     if place.is_none()
         && let Some(reads) = writer.reads()
     {
         reads.note_range(&line(name));
     }
-    if let Some((last, is_first)) = predecessor(writer.head, name, place)
+    let last = predecessor(writer.head, name, place);
+    let after_admitted = last.as_ref().is_some_and(|(last, _)| terms(last).admitted);
+    let looked = |turn| Looked { turn, after_admitted };
+    if let Some((last, is_first)) = last
         && !holds(&last, is_first)
     {
         note(writer, &last);
-        return Turn::Wait(None);
+        return looked(Turn::Wait(None));
     }
-    let mut older: Vec<Item> = before(writer.head, name, place).into_iter().cloned().collect();
-    let younger = younger_holders(writer.head, name, place, &older);
-    older.extend(younger);
-    older.iter().for_each(|item| note(writer, item));
-    let held: Vec<LockRecord> = older.iter().map(terms).collect();
+    let younger = place.map(|place| younger_holders(writer.head, name, place));
+    let held = older(writer.head, name, place).chain(younger.into_iter().flatten());
+    let held: Vec<Item> = held.cloned().collect();
+    held.iter().for_each(|item| note(writer, item));
+    let held: Vec<LockRecord> = held.iter().map(terms).collect();
     if !fits(wanted, &held) {
-        return Turn::Wait(None);
+        return looked(Turn::Wait(None));
     }
     let delay = delayed_until(writer.get(&delay_key(name)));
-    match delay {
+    looked(match delay {
         Some(until) if until > now_ms => Turn::Wait(Some(until)),
         _ => Turn::Free,
-    }
+    })
 }
 
 fn note(writer: &mut Writer<'_>, item: &Item) {
