@@ -11,8 +11,8 @@ use tonic::{Request, Response, Status, async_trait};
 use super::answer::header_at;
 use super::ending::Ending;
 use super::status;
-use crate::decide::{self, Reply};
-use crate::node::{LineError, Node};
+use crate::decide::{self, LockRefusal, Refusal, Reply};
+use crate::node::{Error, LineError, Node};
 use crate::types::LeaseId;
 
 /// Serves etcd's Lock service.
@@ -30,7 +30,13 @@ impl Lock for LockService {
             return self.lock_admitted(name, lease, end).await;
         }
         let taken = self.node.line_up(name.clone(), LeaseId(lease), Vec::new().into()).await;
-        let (mut place, standing) = taken.map_err(refused)?;
+        let (mut place, standing) = match taken {
+            // The leader knows of a plugin that this member has not heard of yet.
+            Err(LineError::Node(Error::Refused(Refusal::Lock(LockRefusal::Admitted {
+                ..
+            })))) => return self.lock_admitted(name, lease, end).await,
+            taken => taken.map_err(refused)?,
+        };
         let mut revision = place.at;
         if !standing.is_first {
             let turn = self.node.await_turn(&name, &place);
@@ -89,8 +95,13 @@ impl LockService {
                 return Err(status);
             }
         };
-        let Some(acquired) = acquired.map_err(status::of_recipe)? else {
-            return Err(status::answer_of_another_kind());
+        let acquired = match acquired {
+            Ok(Some(acquired)) => acquired,
+            Ok(None) => return Err(status::answer_of_another_kind()),
+            Err(Error::Refused(Refusal::Lock(LockRefusal::Lost { .. }))) => {
+                return Err(refused(LineError::Lost));
+            }
+            Err(error) => return Err(status::of_recipe(error)),
         };
         let key = acquired.places.first().map(|place| decide::lock::place_of(&name, &place.key));
         let header = Some(header_at(acquired.revision, &self.node));

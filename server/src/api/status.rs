@@ -21,6 +21,10 @@ pub fn of(error: Error) -> Status {
 /// server and pass on its refusals as texts without a code.
 pub fn of_recipe(error: Error) -> Status {
     match error {
+        // etcd knows no plugins: there is nothing to imitate.
+        Error::Refused(
+            refusal @ (Refusal::Lock(LockRefusal::Admitted { .. }) | Refusal::PolicyRefused { .. }),
+        ) => of_refusal(&refusal),
         Error::Refused(refusal) => Status::unknown(of_refusal(&refusal).message()),
         Error::Failed(failure) => of_failure(failure),
     }
@@ -29,6 +33,10 @@ pub fn of_recipe(error: Error) -> Status {
 fn of_refusal(refusal: &Refusal) -> Status {
     match refusal_text(refusal) {
         (code, Some(text)) => Status::new(code, text),
+        // Told to clients that know etcd alone, of what etcd lets them do.
+        (code, None) if matches!(refusal, Refusal::Lock(LockRefusal::Admitted { .. })) => {
+            Status::new(code, format!("etcdserver: {refusal}"))
+        }
         (code, None) => Status::new(code, format!("portunus: {refusal}")),
     }
 }
@@ -93,9 +101,10 @@ fn refusal_text(refusal: &Refusal) -> (Code, Option<&'static str>) {
 
 fn lock_code(refusal: &LockRefusal) -> Code {
     match refusal {
-        LockRefusal::Unnamed | LockRefusal::TooMany { .. } | LockRefusal::TooHeavy { .. } => {
-            Code::InvalidArgument
-        }
+        LockRefusal::Unnamed
+        | LockRefusal::Reserved { .. }
+        | LockRefusal::TooMany { .. }
+        | LockRefusal::TooHeavy { .. } => Code::InvalidArgument,
         LockRefusal::Held { .. } => Code::Aborted,
         LockRefusal::Differs { .. } | LockRefusal::Lost { .. } | LockRefusal::Admitted { .. } => {
             Code::FailedPrecondition

@@ -137,6 +137,11 @@ fn refusals() -> Vec<(Refusal, Code, &'static str)> {
             "portunus: the queue has items to bring back first",
         ),
         (
+            Refusal::Lock(LockRefusal::Admitted { prefix: "jobs/".into(), plugin: "gate".into() }),
+            Code::FailedPrecondition,
+            "etcdserver: locks under \"jobs/\" are admitted by plugin gate; use the Lock service",
+        ),
+        (
             Refusal::Lock(LockRefusal::Held { name: "door".into() }),
             Code::Aborted,
             "portunus: lock door is held",

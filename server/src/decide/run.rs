@@ -35,7 +35,7 @@ pub fn decide(
     quota::check(head, request, added, cx)?;
     let mut writer = Writer::new(head, draft);
     let before = gate::before(&writer);
-    let guarded = guard::before(&writer, request);
+    let guarded = guard::before(&writer);
     policy::check(added, &mut writer)?;
     let mut reply = match request {
         Request::Put(put) => {
@@ -70,7 +70,7 @@ pub fn decide(
         policy::write(added, &mut writer);
         reply.set_revision(writer.head.revision);
     }
-    guard::check(&mut writer, guarded, added)?;
+    guard::check(&mut writer, request, guarded)?;
     gate::check(&mut writer, before)?;
     Ok(reply)
 }

@@ -84,6 +84,8 @@ pub use triggers::TriggerReport;
 #[cfg(test)]
 mod admission_test;
 #[cfg(test)]
+mod condition_test;
+#[cfg(test)]
 mod feature_level_test;
 #[cfg(test)]
 mod hand_test;

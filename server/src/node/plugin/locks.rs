@@ -158,8 +158,12 @@ impl Evaluation<'_> {
         said: &mut Said,
     ) -> Result<(), Ended> {
         let mut word = LockWord::Native;
-        let holders: Vec<LockPlace> =
-            admission::held(&self.state, wanted.name).iter().map(stander).collect();
+        let held = admission::held(&self.state, wanted.name);
+        // They may let go without a word of any plugin.
+        for key in admission::native_holders(&self.state, wanted.name, &held) {
+            reads.note_key(&key, self.state.get(&key));
+        }
+        let holders: Vec<LockPlace> = held.iter().map(stander).collect();
         let bindings: Vec<_> =
             admission::admitting(&self.state, wanted.name).map(|binding| binding.id()).collect();
         for id in bindings {
