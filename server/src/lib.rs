@@ -15,6 +15,7 @@ pub mod wal;
 
 pub mod mvcc;
 
+pub mod auth;
 pub mod lease;
 
 pub mod machine;

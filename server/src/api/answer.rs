@@ -2,7 +2,12 @@
 //! reply to the message of its RPC.
 
 use portunus_proto::etcdserverpb::{
-    AlarmResponse, AuthStatusResponse, CompactionResponse, DeleteRangeResponse, HashKvResponse,
+    AlarmResponse, AuthDisableResponse, AuthEnableResponse, AuthRoleAddResponse,
+    AuthRoleDeleteResponse, AuthRoleGetResponse, AuthRoleGrantPermissionResponse,
+    AuthRoleListResponse, AuthRoleRevokePermissionResponse, AuthStatusResponse,
+    AuthUserAddResponse, AuthUserChangePasswordResponse, AuthUserDeleteResponse,
+    AuthUserGetResponse, AuthUserGrantRoleResponse, AuthUserListResponse,
+    AuthUserRevokeRoleResponse, AuthenticateResponse, CompactionResponse, DeleteRangeResponse, HashKvResponse,
     HashResponse, LeaseGrantResponse, LeaseLeasesResponse, LeaseRevokeResponse,
     LeaseTimeToLiveResponse, PutResponse, RangeResponse, ResponseHeader, StatusResponse,
     TxnResponse,
@@ -10,6 +15,7 @@ use portunus_proto::etcdserverpb::{
 use portunus_proto::portunus::v1;
 use tonic::{Request, Response, Status};
 
+use super::caller::acting;
 use super::status;
 use crate::decide::{self, Reply};
 use crate::node::Node;
@@ -61,7 +67,23 @@ macro_rules! replies {
 }
 
 headed!(
+    AuthDisableResponse,
+    AuthEnableResponse,
+    AuthRoleAddResponse,
+    AuthRoleDeleteResponse,
+    AuthRoleGetResponse,
+    AuthRoleGrantPermissionResponse,
+    AuthRoleListResponse,
+    AuthRoleRevokePermissionResponse,
     AuthStatusResponse,
+    AuthUserAddResponse,
+    AuthUserChangePasswordResponse,
+    AuthUserDeleteResponse,
+    AuthUserGetResponse,
+    AuthUserGrantRoleResponse,
+    AuthUserListResponse,
+    AuthUserRevokeRoleResponse,
+    AuthenticateResponse,
     HashKvResponse,
     HashResponse,
     LeaseLeasesResponse,
@@ -101,6 +123,7 @@ where
     M: prost::Message,
     R: FromReply,
 {
+    let node = &acting(node, &request);
     let message = request.into_inner();
     if message.encoded_len() > node.max_request_bytes() {
         return Err(status::request_too_large());

@@ -28,12 +28,14 @@ use super::reserve::Reservation;
 use super::route::{Route, route};
 use super::shared::Shared;
 use super::verdicts::said;
+use crate::auth::AuthRefusal;
 use crate::clock::{Clock, Tick};
 use crate::decide::{self, Advance, Draft, Refusal, Request};
 use crate::effect::{BindingId, ChainId};
 use crate::limits::{ENTRIES_IN_FLIGHT_MAX, ENTRY_DECISIONS_MAX};
 use crate::machine::State;
 use crate::raft::{Leadership, ProposeError, Proposed};
+use crate::types::KeyRange;
 use crate::view::Recent;
 
 /// How often leases are looked at: a lease is revoked at most this much late.
@@ -218,6 +220,9 @@ impl Sequencer {
             return call.bounce(Failure::NotLeader);
         }
         self.look_at_bindings();
+        if let Err(refusal) = self.permits(&call) {
+            return self.refuse(call, refusal, batch);
+        }
         if self.must_stand_back(&call) {
             return self.standing_back.push(Pending::Call(call));
         }
@@ -253,6 +258,25 @@ impl Sequencer {
         }
     }
 
+    /// Whether the caller may ask this of the head, before any plugin hears of it.
+    fn permits(&self, call: &Call) -> Result<(), Refusal> {
+        match &call.ask {
+            Ask::Decide(request) => decide::permit(&self.head, &call.who, request),
+            Ask::Handle(_) => Ok(()),
+            Ask::KeepAlive(_) => Ok(self.head.auth().rights(&call.who).map(drop)?),
+            Ask::TimeToLive { id, keys } => {
+                let rights = self.head.auth().rights(&call.who)?;
+                let hidden = |key: &[u8]| {
+                    rights.read(&KeyRange::single(Bytes::copy_from_slice(key))).is_err()
+                };
+                match *keys && !rights.is_root() && self.head.leases().keys(*id).any(hidden) {
+                    true => Err(AuthRefusal::Denied.into()),
+                    false => Ok(()),
+                }
+            }
+        }
+    }
+
     /// Decides on the head. `added` are the writes that plugins make in the same transaction, and
     /// `payload` a recipe's reply.
     pub(super) fn evaluate(
@@ -274,7 +298,8 @@ impl Sequencer {
         };
         let mut draft = Draft::default();
         let cx = self.shared.decision_limits();
-        let result = decide::decide(&mut self.head, request, added, &cx, &mut draft);
+        let result = decide::permit(&self.head, &call.who, request)
+            .and_then(|()| decide::decide(&mut self.head, request, added, &cx, &mut draft));
         if let Err(Refusal::NotApplied(_)) = result {
             return self.later.push(call);
         }
