@@ -78,6 +78,7 @@ mod context;
 mod error;
 mod host;
 mod items;
+pub mod json;
 mod lines;
 mod lock_admission;
 pub mod log;
@@ -117,10 +118,10 @@ pub mod prelude {
     // A queue's answers are written `Readiness::Wait`: there is one short `Wait`, a lock's.
     pub use crate::Admission::{Admit, Wait};
     pub use crate::{
-        Admission, Batch, Bytes, Context, Delete, Error, Event, Item, Lock, LockMode, OrStop, Place,
-        Put, Queue, QueueItem, Readiness, Result, Time, Verdict, Write, invalid, lock_admission,
-        log, metrics, queue_condition, recipe, recipes, refuse, trigger, wait, wait_until,
-        write_policy,
+        Admission, Batch, Bytes, Context, Delete, Error, Event, Item, Lock, LockMode, OrStop,
+        Place, Put, Queue, QueueItem, Readiness, Result, Time, Verdict, Write, invalid,
+        lock_admission, log, metrics, queue_condition, recipe, recipes, refuse, trigger, wait,
+        wait_until, write_policy,
     };
 }
 

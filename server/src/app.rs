@@ -47,6 +47,9 @@ async fn serve(config: Config) -> Result<Node> {
     let (peer_listeners, dialer) = ports::of_peers(&config).await?;
     let api_options = api_options(&config)?;
     let node = node::start(parts(&config, peer_listeners, dialer)).await?;
+    if config.checks.initial {
+        node.check_before_serving().await?;
+    }
     let server = api::Server::new(&node, api_options)?;
     let (close, closed) = tokio::sync::oneshot::channel::<()>();
     let mut serving = tokio::spawn(server.serve(client_ports, async move {
@@ -145,6 +148,9 @@ fn parts(config: &Config, peer_listeners: Vec<PeerListener>, dialer: Arc<Dialer>
         catchup_entries: config.snapshot_catchup_entries,
         progress_interval: config.watch_progress_notify_interval,
         auto_compaction: config.auto_compaction.map(auto_compaction),
+        corrupt_check: config.checks.periodic,
+        compact_hash_check: config.checks.compaction,
+        wal_dir: config.wal_dir.clone(),
     }
 }
 

@@ -9,6 +9,7 @@ pub mod limits;
 pub mod metrics;
 pub mod types;
 
+pub mod bbolt;
 pub mod effect;
 pub mod storage;
 pub mod wal;
@@ -27,6 +28,7 @@ pub mod tls;
 pub mod wasm;
 pub mod watch;
 
+pub mod backup;
 pub mod raft;
 
 pub mod node;

@@ -11,6 +11,7 @@ mod plugins;
 mod ports;
 mod register;
 mod rpc;
+pub mod snapshots;
 pub mod tally;
 mod until;
 mod wire;

@@ -20,7 +20,7 @@ fn read_write(_cx: &Context, lock: &Lock) -> Admission {
         }
     };
     // A reader before this one would hold by now, or waits for a writer before it.
-    if fits && lock.is_next() { Admit } else { Wait }
+    if lock.is_next() && fits { Admit } else { Wait }
 }
 
 #[cfg(test)]

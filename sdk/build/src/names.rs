@@ -58,11 +58,20 @@ fn functions(mut parts: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// `<a::b::Type<X> as c::Trait>::call::<Y>` is `<Type as Trait>::call`; a plain path stays whole.
+/// Crates below the plugin, of whose paths the end says enough.
+const BELOW: [&str; 7] =
+    ["alloc::", "core::", "dlmalloc::", "portunus_sdk::", "serde_core::", "serde_json::", "std::"];
+
+/// `<a::b::Type<X> as c::Trait>::call::<Y>` is `<Type as Trait>::call`; a path of the plugin's own
+/// stays whole.
 fn short_name(mangled: &str) -> String {
     let whole = format!("{:#}", rustc_demangle::demangle(mangled));
     let Some(end) = whole.starts_with('<').then(|| closing(&whole)).flatten() else {
-        return without_generics(&whole);
+        let path = without_generics(&whole);
+        return match BELOW.iter().any(|name| path.starts_with(name)) {
+            true => ending(&path).to_owned(),
+            false => path,
+        };
     };
     let (of, rest) = (without_generics(&whole[1..end]), without_generics(&whole[end + 1..]));
     let last = |path: &str| path.rsplit("::").next().unwrap_or_default().to_owned();
@@ -70,6 +79,12 @@ fn short_name(mangled: &str) -> String {
         Some((of, kind)) => format!("<{} as {}>{rest}", last(of), last(kind)),
         None => format!("<{}>{rest}", last(&of)),
     }
+}
+
+/// The last two parts of a path.
+fn ending(path: &str) -> &str {
+    let before = path.rfind("::").and_then(|last| path[..last].rfind("::"));
+    before.map_or(path, |at| &path[at + 2..])
 }
 
 /// Where the bracket that the text begins with ends.
@@ -169,7 +184,9 @@ mod tests {
             short_name("portunus:plugin/recipe@0.1.0#call"),
             "portunus:plugin/recipe@0.1.0#call"
         );
-        assert_eq!(short_name("a::b::<c::D<E>>"), "a::b");
+        assert_eq!(short_name("a::b::c::<d::E<F>>"), "a::b::c");
+        assert_eq!(short_name("serde_json::de::parse::from_slice"), "parse::from_slice");
+        assert_eq!(short_name("core::panic"), "core::panic");
         assert_eq!(
             short_name("<a::B<C> as d::E<fn() -> F>>::g::{{closure}}"),
             "<B as E>::g::{{closure}}"

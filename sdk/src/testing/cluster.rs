@@ -11,6 +11,7 @@ use super::delivery::{Cursor, Delivery};
 use super::draft::Draft;
 use super::failure::Failure;
 use super::leases::{Leases, keys_on};
+use super::limits::Account;
 use super::plugin::Plugin;
 use super::records;
 use super::running::{self, Running, Subject, Told};
@@ -275,6 +276,7 @@ impl State {
                 random: self.random,
                 told: Told::default(),
                 subject,
+                account: Account::new(plugin.limits),
             },
             function,
         );

@@ -49,6 +49,7 @@ mod failure;
 pub(crate) mod host;
 mod judge;
 mod leases;
+mod limits;
 mod locks;
 mod plugin;
 mod queues;
@@ -62,11 +63,14 @@ pub use client::Client;
 pub use cluster::{Cluster, Line};
 pub use delivery::Delivery;
 pub use failure::Failure;
+pub use limits::Limits;
 pub use locks::{LockCall, LockRequest};
 pub use plugin::Plugin;
 pub use queues::{Dequeue, NewItem};
 pub use txn::{Txn, TxnReply};
 
+#[cfg(test)]
+mod binding_test;
 #[cfg(test)]
 mod locks_test;
 #[cfg(test)]

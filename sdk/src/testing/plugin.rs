@@ -7,6 +7,7 @@ use crate::bindings::host::portunus::plugin::types;
 use crate::bindings::lock_admission::exports::portunus::plugin::lock_admission as admission;
 use crate::bindings::queue_condition::exports::portunus::plugin::queue_condition as condition;
 use crate::range::{Span, under};
+use crate::testing::limits::Limits;
 use crate::testing::store::is_within;
 use crate::{
     Batch, Context, IntoAdmission, IntoHandled, IntoReadiness, IntoVerdict, Lock, Place, Queue,
@@ -34,6 +35,7 @@ pub struct Plugin {
     pub(crate) condition: Option<(Vec<u8>, Ready)>,
     pub(crate) is_monitored: bool,
     pub(crate) fails_open: bool,
+    pub(crate) limits: Limits,
 }
 
 impl Plugin {
@@ -52,6 +54,7 @@ impl Plugin {
             condition: None,
             is_monitored: false,
             fails_open: false,
+            limits: Limits::default(),
         }
     }
 
@@ -150,6 +153,12 @@ impl Plugin {
             Rc::new(move |call, queue| queue_condition::ready(&function, call, queue));
         self.condition = Some((self.prefix.clone(), ready));
         self
+    }
+
+    /// What each of its calls may use, as `--limit`.
+    #[must_use]
+    pub fn limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// Asks its policies and its lock admission, and follows neither, as `--monitor`: see

@@ -88,15 +88,6 @@ impl AuthService {
 
 type Answer<R> = Result<Response<R>, Status>;
 
-/// RPCs that only hand their request on.
-macro_rules! changes {
-    ($($method:ident: $request:ty => $response:ty = $ask:expr,)*) => {$(
-        async fn $method(&self, request: Request<$request>) -> Answer<$response> {
-            self.change(request, $ask).await
-        }
-    )*};
-}
-
 #[async_trait]
 impl Auth for AuthService {
     async fn auth_enable(&self, request: Request<AuthEnableRequest>) -> Answer<AuthEnableResponse> {
@@ -170,7 +161,8 @@ impl Auth for AuthService {
         &self,
         request: Request<AuthUserListRequest>,
     ) -> Answer<AuthUserListResponse> {
-        let users = acting(&self.node, &request).read_auth(|auth, rights| {
+        let node = acting(&self.node, &request);
+        let users = node.read_auth(|auth, rights| {
             rights?.root()?;
             Ok(auth.users.iter().map(|user| user.name().to_owned()).collect())
         });
@@ -205,7 +197,8 @@ impl Auth for AuthService {
         &self,
         request: Request<AuthRoleListRequest>,
     ) -> Answer<AuthRoleListResponse> {
-        let roles = acting(&self.node, &request).read_auth(|auth, rights| {
+        let node = acting(&self.node, &request);
+        let roles = node.read_auth(|auth, rights| {
             rights?.root()?;
             Ok(auth.roles.iter().map(|role| role.name().to_owned()).collect())
         });
@@ -213,18 +206,53 @@ impl Auth for AuthService {
         Ok(self.answer(AuthRoleListResponse { header: None, roles }))
     }
 
-    changes! {
-        user_delete: AuthUserDeleteRequest => AuthUserDeleteResponse = AuthAsk::UserDelete,
-        user_grant_role: AuthUserGrantRoleRequest
-            => AuthUserGrantRoleResponse = AuthAsk::UserGrantRole,
-        user_revoke_role: AuthUserRevokeRoleRequest
-            => AuthUserRevokeRoleResponse = AuthAsk::UserRevokeRole,
-        role_add: AuthRoleAddRequest => AuthRoleAddResponse = AuthAsk::RoleAdd,
-        role_delete: AuthRoleDeleteRequest => AuthRoleDeleteResponse = AuthAsk::RoleDelete,
-        role_grant_permission: AuthRoleGrantPermissionRequest
-            => AuthRoleGrantPermissionResponse = AuthAsk::RoleGrantPermission,
-        role_revoke_permission: AuthRoleRevokePermissionRequest
-            => AuthRoleRevokePermissionResponse = AuthAsk::RoleRevokePermission,
+    async fn user_delete(
+        &self,
+        request: Request<AuthUserDeleteRequest>,
+    ) -> Answer<AuthUserDeleteResponse> {
+        self.change(request, AuthAsk::UserDelete).await
+    }
+
+    async fn user_grant_role(
+        &self,
+        request: Request<AuthUserGrantRoleRequest>,
+    ) -> Answer<AuthUserGrantRoleResponse> {
+        self.change(request, AuthAsk::UserGrantRole).await
+    }
+
+    async fn user_revoke_role(
+        &self,
+        request: Request<AuthUserRevokeRoleRequest>,
+    ) -> Answer<AuthUserRevokeRoleResponse> {
+        self.change(request, AuthAsk::UserRevokeRole).await
+    }
+
+    async fn role_add(
+        &self,
+        request: Request<AuthRoleAddRequest>,
+    ) -> Answer<AuthRoleAddResponse> {
+        self.change(request, AuthAsk::RoleAdd).await
+    }
+
+    async fn role_delete(
+        &self,
+        request: Request<AuthRoleDeleteRequest>,
+    ) -> Answer<AuthRoleDeleteResponse> {
+        self.change(request, AuthAsk::RoleDelete).await
+    }
+
+    async fn role_grant_permission(
+        &self,
+        request: Request<AuthRoleGrantPermissionRequest>,
+    ) -> Answer<AuthRoleGrantPermissionResponse> {
+        self.change(request, AuthAsk::RoleGrantPermission).await
+    }
+
+    async fn role_revoke_permission(
+        &self,
+        request: Request<AuthRoleRevokePermissionRequest>,
+    ) -> Answer<AuthRoleRevokePermissionResponse> {
+        self.change(request, AuthAsk::RoleRevokePermission).await
     }
 }
 

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 
 use futures::Stream;
+use portunus_proto::etcdserverpb::downgrade_request::DowngradeAction;
 use portunus_proto::etcdserverpb::maintenance_server::Maintenance;
 use portunus_proto::etcdserverpb::{
     AlarmRequest, AlarmResponse, DefragmentRequest, DefragmentResponse, DowngradeInfo,
@@ -14,7 +15,7 @@ use tonic::{Request, Response, Status, async_trait};
 
 use super::answer::{Headed, write};
 use super::caller::acting;
-use super::{status, version};
+use super::{downgrade, snapshot, status, version};
 use crate::decide;
 use crate::node::Node;
 
@@ -107,7 +108,8 @@ impl Maintenance for MaintenanceService {
         request: Request<SnapshotRequest>,
     ) -> Result<Response<Self::SnapshotStream>, Status> {
         self.only_root(&request).await?;
-        Err(status::not_offered("Maintenance.Snapshot"))
+        let file = self.node.snapshot_file().await.map_err(status::of_failure)?;
+        Ok(Response::new(Box::pin(snapshot::stream(file))))
     }
 
     async fn move_leader(
@@ -125,6 +127,21 @@ impl Maintenance for MaintenanceService {
         request: Request<DowngradeRequest>,
     ) -> Result<Response<DowngradeResponse>, Status> {
         self.only_root(&request).await?;
-        Err(status::not_offered("Maintenance.Downgrade"))
+        let request = request.into_inner();
+        match request.action() {
+            DowngradeAction::Validate => {
+                downgrade::check_target(&request.version)?;
+                self.node.linearizable().await.map_err(status::of)?;
+            }
+            DowngradeAction::Enable => {
+                downgrade::check_target(&request.version)?;
+                return Err(status::no_downgrade());
+            }
+            // As etcd, which tells of nothing to cancel in its log alone.
+            DowngradeAction::Cancel => {}
+        }
+        let version = downgrade::cluster_version();
+        let answer = DowngradeResponse { header: None, version };
+        Ok(Response::new(answer.headed(&self.node)))
     }
 }

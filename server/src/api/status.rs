@@ -192,6 +192,9 @@ fn failure_text(failure: Failure) -> (Code, &'static str) {
         Failure::TooManyRequests => (Code::ResourceExhausted, "etcdserver: too many requests"),
         Failure::Stopped => (Code::Unavailable, "etcdserver: server stopped"),
         Failure::BadTransferee => (Code::FailedPrecondition, "etcdserver: bad leader transferee"),
+        Failure::NoRoom => {
+            (Code::ResourceExhausted, "portunus: no room on this member's disk for a snapshot")
+        }
         Failure::Unreadable => (Code::Unknown, "portunus: the store of this member cannot be read"),
     }
 }
@@ -222,6 +225,21 @@ pub fn of_password(error: &PasswordError) -> Status {
 /// A token that cannot be signed here.
 pub fn of_token(error: &TokenError) -> Status {
     Status::unknown(format!("portunus: {error}"))
+}
+
+pub fn wrong_downgrade_format() -> Status {
+    Status::invalid_argument("etcdserver: wrong downgrade target version format")
+}
+
+pub fn invalid_downgrade_target() -> Status {
+    Status::invalid_argument("etcdserver: invalid downgrade target version")
+}
+
+/// An order to begin what is not needed here.
+pub fn no_downgrade() -> Status {
+    Status::failed_precondition(
+        "portunus: nothing needs to be enabled before members are replaced by older ones",
+    )
 }
 
 /// An RPC of etcd's surface that this server does not offer yet.

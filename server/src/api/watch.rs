@@ -100,10 +100,16 @@ impl Conversation {
     /// Whether the caller may read what it wants to watch. The bounds are those that were asked for:
     /// an end of one zero byte is everything from the key on, and only an empty key has another
     /// meaning than in a range.
-    async fn check(&self, create: &WatchCreateRequest) -> Result<(), Error> {
-        static FIRST: Bytes = Bytes::from_static(b"\0");
-        let key = if create.key.is_empty() { &FIRST } else { &create.key };
-        self.node.check_range(key, &create.range_end).await
+    fn check(
+        &self,
+        create: &WatchCreateRequest,
+    ) -> impl Future<Output = Result<(), Error>> + Send + use<> {
+        let (node, end) = (self.node.clone(), create.range_end.clone());
+        let key = match create.key.is_empty() {
+            true => Bytes::from_static(b"\0"),
+            false => create.key.clone(),
+        };
+        async move { node.check_range(&key, &end).await }
     }
 
     fn refusal(&self, error: Error) -> WatchResponse {

@@ -22,6 +22,12 @@ pub enum Command {
     Recipe(Recipes),
     /// Increments of one key shared by all clients, each by reading, comparing and putting
     Increment(Load),
+    /// Acquisitions of one lock shared by all clients, and releases, through etcd's Lock service
+    Lock(Load),
+    /// Items taken out of one queue and acknowledged, through the Queue service
+    Queue(Queues),
+    /// The same as clients of etcd do it, by reading the first key and deleting it in a transaction
+    QueueRecipe(Queues),
     /// Events delivered to watchers while a writer writes
     Watch(Watches),
     /// Keep-alives of leases, each on a stream of its own
@@ -121,6 +127,15 @@ pub struct Recipes {
     pub payload: String,
     #[command(flatten)]
     pub load: Load,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Queues {
+    #[command(flatten)]
+    pub load: Load,
+    /// Items that are left in the queue at the end; --total more are there at the start
+    #[arg(long, default_value_t = 0)]
+    pub waiting: u64,
 }
 
 #[derive(Clone, Debug, Args)]

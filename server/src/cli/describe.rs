@@ -170,7 +170,7 @@ mod tests {
         let page = fs::read_to_string(dir.path().join("portunus.1")).expect("a page");
         assert!(page.contains("data\\-dir") && page.contains(".SH"));
         let page = fs::read_to_string(dir.path().join("portunus-queue.1")).expect("a page");
-        assert!(page.contains("dequeue"));
+        assert!(page.contains("take"));
         let absent = dir.path().join("absent");
         let refused = write_pages(&absent).expect_err("no such folder").to_string();
         assert!(refused.starts_with("cannot write "), "{refused}");

@@ -14,5 +14,6 @@ mod queue;
 mod queue_work;
 mod recipe;
 mod serve;
+mod snapshot;
 
 pub use dispatch::run;

@@ -57,7 +57,7 @@ fn from_file(values: Values) -> Result<Values, config::Error> {
 /// Where there is no data yet, what a first start needs is checked here, as a refused flag.
 fn configure(values: &Values) -> Result<Config, config::Error> {
     let config = Config::from_values(values)?;
-    if !node::has_data(&config.data_dir) {
+    if !node::has_data(&config.data_dir, config.wal_dir.as_deref()) {
         config.check_bootstrap()?;
     }
     Ok(config)

@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::config::address::{self, Url};
 use crate::config::flags::{self, FLAGS, Flag, Group, Kind};
 use crate::config::options::{
-    Auth, ClusterState, Config, InitialCluster, InitialMember, LogConfig, LogFormat, Serving,
+    Auth, Checks, ClusterState, Config, InitialCluster, InitialMember, LogConfig, LogFormat,
+    Serving,
 };
 use crate::config::read::Values;
 use crate::config::tls::Tls;
@@ -26,6 +27,7 @@ impl Config {
         let advertised_peers = get(values, "initial-advertise-peer-urls", Url::parse_list)?;
         let config = Self {
             data_dir: data_dir(values, &name),
+            wal_dir: Some(text(values, "wal-dir")).filter(|dir| !dir.is_empty()).map(PathBuf::from),
             listen_client_urls: get(values, "listen-client-urls", Url::parse_list)?,
             advertise_client_urls: get(values, "advertise-client-urls", Url::parse_list)?,
             listen_peer_urls: get(values, "listen-peer-urls", Url::parse_list)?,
@@ -55,6 +57,7 @@ impl Config {
             quota_bytes: get(values, "quota-backend-bytes", parse::signed_bytes)?,
             max_txn_ops: get(values, "max-txn-ops", parse::positive)?,
             max_request_bytes: get(values, "max-request-bytes", parse::positive)?,
+            checks: checks(values)?,
             auto_compaction: get(values, "auto-compaction-retention", |retention| {
                 parse::retention(text(values, "auto-compaction-mode"), retention)
             })?,
@@ -175,6 +178,22 @@ fn each_url(
         origin: values.origin(named(name)),
         value: address::join(urls),
         reason,
+    })
+}
+
+/// When members' data is compared: two of etcd's gates, and how often.
+fn checks(values: &Values) -> Result<Checks, Error> {
+    let gates = get(values, "feature-gates", parse::gates)?;
+    let is_on = |gate: &str| gates.iter().any(|(name, on)| *on && *name == gate);
+    let every = |flag| -> Result<Option<Duration>, Error> {
+        let every = get(values, flag, parse::duration)?;
+        Ok(Some(every).filter(|every| !every.is_zero()))
+    };
+    let compaction = every("compact-hash-check-time")?;
+    Ok(Checks {
+        initial: is_on("InitialCorruptCheck"),
+        periodic: every("corrupt-check-time")?,
+        compaction: compaction.filter(|_| is_on("CompactHashCheck")),
     })
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::config::address::join;
 use crate::config::flags::{FLAGS, Kind, UNSUPPORTED, find};
 use crate::config::read::{Request, read};
-use crate::config::{AutoCompaction, ClusterState, Config, LogFormat, LogOutput, help};
+use crate::config::{AutoCompaction, Checks, ClusterState, Config, LogFormat, LogOutput, help};
 
 fn request(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Request, String> {
     let environment = environment.iter().map(|(k, v)| (OsString::from(k), OsString::from(v)));
@@ -177,7 +177,14 @@ fn values_are_typed() {
     assert_eq!(served(&["--log-outputs=stdout,default,stderr"]).log.outputs, both);
     assert_eq!(served(&["--name=n"]).data_dir, Path::new("n.portunus"));
     assert_eq!(served(&["--logger", "zap"]).ignored_flags, ["logger"]);
-    assert_eq!(served(&["--feature-gates=CompactHashCheck=true"]).ignored_flags, ["feature-gates"]);
+    let checks = |arguments: &[&str]| served(arguments).checks;
+    let minute = Duration::from_secs(60);
+    let gates =
+        "--feature-gates=CompactHashCheck=true,InitialCorruptCheck=true,PriorityRequest=false";
+    let all = Checks { initial: true, periodic: Some(minute), compaction: Some(minute) };
+    assert_eq!(checks(&[gates, "--corrupt-check-time=1m"]), all);
+    assert_eq!(checks(&[]), Checks::default());
+    assert_eq!(served(&["--wal-dir=w"]).wal_dir.as_deref(), Some(Path::new("w")));
     for (text, expected) in [("1", true), ("T", true), ("False", false), ("0", false)] {
         assert_eq!(served(&[&format!("--pre-vote={text}")]).pre_vote, expected);
     }
@@ -235,7 +242,8 @@ const REFUSALS: &[(&[&str], &str)] = &[
     (&["--bcrypt-cost=3"], "invalid value \"3\" for --bcrypt-cost: expected a cost from 4 to 31"),
     (&["--self-signed-cert-validity=0"], "invalid value \"0\" for --self-signed-cert-validity: expected years, 1 to 1000"),
     (&["--max-concurrent-streams=0"], "invalid value \"0\" for --max-concurrent-streams: expected a number from 1 to 4294967295"),
-    (&["--wal-dir=w"], "--wal-dir: not supported: the log lives under --data-dir"),
+    (&["--feature-gates=Everything=true"], "invalid value \"Everything=true\" for --feature-gates: unrecognized feature gate: Everything"),
+    (&["--feature-gates=CompactHashCheck"], "invalid value \"CompactHashCheck\" for --feature-gates: missing bool value for CompactHashCheck"),
 ];
 
 #[test]

@@ -207,7 +207,8 @@ fn is_known(name: &str) -> bool {
 
 /// What may have been meant, without the prefix that the section gives.
 fn nearest_key(key: &str, prefix: &str) -> Option<&'static str> {
-    let keys = FLAGS.iter().filter_map(|flag| flag.name.strip_prefix(prefix));
+    let flags = FLAGS.iter().filter(|flag| flag.name != "config-file");
+    let keys = flags.filter_map(|flag| flag.name.strip_prefix(prefix));
     nearest(key, keys.chain(SECTIONS.iter().map(|(name, ..)| *name)))
 }
 

@@ -147,7 +147,6 @@ fn what_makes_no_sense_is_named_with_its_place() {
             "name: {a: b}",
             "invalid value \"{\"a\":\"b\"}\" for name in p.yml: expected a text, a number, true or false, or a list of texts",
         ),
-        ("wal-dir: w", "wal-dir in p.yml: not supported: the log lives under --data-dir"),
         (
             "config-file: f",
             "config file p.yml: unknown key \"config-file\"; keys are the names of flags, see --help",

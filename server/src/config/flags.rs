@@ -76,6 +76,7 @@ use Group::{
 pub static FLAGS: &[Flag] = &[
     flag(Member, "name", Kind::Text, "default", "human-readable name of this member"),
     flag(Member, "data-dir", Kind::Text, "", "path to the data directory; ${name}.portunus unless given"),
+    flag(Member, "wal-dir", Kind::Text, "", "path to the log's directory; wal below the data directory unless given"),
     flag(Member, "listen-client-urls", Kind::Urls, "http://localhost:2379", "URLs to listen on for clients"),
     flag(Member, "listen-peer-urls", Kind::Urls, "http://localhost:2380", "URLs to listen on for peers"),
     flag(Member, "listen-client-http-urls", Kind::Urls, "", "URLs to listen on for HTTP alone; takes HTTP away from listen-client-urls"),
@@ -136,6 +137,9 @@ pub static FLAGS: &[Flag] = &[
 
     flag(Compaction, "auto-compaction-mode", Kind::Choice(&["periodic", "revision"]), "periodic", "what auto-compaction-retention counts: time or revisions"),
     flag(Compaction, "auto-compaction-retention", Kind::Text, "0", "history to keep: '30m' or hours when periodic, revisions when revision; 0 is off"),
+    flag(Compaction, "corrupt-check-time", Kind::Duration, "0s", "how often the leader compares all members' data and raises the CORRUPT alarm; 0 is never"),
+    flag(Compaction, "compact-hash-check-time", Kind::Duration, "1m", "how often it compares what the last compaction left, with the gate CompactHashCheck"),
+    flag(Compaction, "feature-gates", Kind::Text, "", "as Name=true,...: InitialCorruptCheck and CompactHashCheck; what etcd's others switch on is always on here, or not needed"),
 
     flag(Metrics, "metrics", Kind::Choice(&["basic", "extensive"]), "basic", "extensive also measures how long each kind of call takes"),
     flag(Metrics, "listen-metrics-urls", Kind::Urls, "", "more URLs that answer /metrics, /health, /livez, /readyz and /version"),
@@ -149,7 +153,6 @@ pub static FLAGS: &[Flag] = &[
 
     flag(Unsafe, "unsafe-no-fsync", Kind::Bool, "false", "never wait for the disk; a power loss loses acknowledged writes"),
 
-    flag(NoEffect, "feature-gates", Kind::Text, "", "etcd's gates; what they switch on is always on here, or not needed"),
     flag(NoEffect, "logger", Kind::Choice(&["zap"]), "zap", "there is one logger"),
     flag(NoEffect, "initial-election-tick-advance", Kind::Bool, "true", "the first election needs no hurrying"),
     flag(NoEffect, "v2-deprecation", Kind::Text, "write-only-drop-data", "there is no v2 store"),
@@ -160,8 +163,6 @@ pub static FLAGS: &[Flag] = &[
     flag(NoEffect, "raft-read-timeout", Kind::Duration, "5s", "connections between peers are probed every second"),
     flag(NoEffect, "raft-write-timeout", Kind::Duration, "5s", "connections between peers are probed every second"),
     flag(NoEffect, "memory-mlock", Kind::Bool, "false", "nothing is mapped that could be paged out, the store is read into memory"),
-    flag(NoEffect, "corrupt-check-time", Kind::Duration, "0s", "each log entry carries a digest of all keys; a member whose state differs stops at once"),
-    flag(NoEffect, "compact-hash-check-time", Kind::Duration, "1m", "each log entry carries a digest of all keys; a member whose state differs stops at once"),
     flag(NoEffect, "downgrade-check-time", Kind::Duration, "5s", "what may be written follows from what the members say they know"),
     flag(NoEffect, "warning-apply-duration", Kind::Duration, "100ms", "applying is a change in memory, and waits for nothing"),
     flag(NoEffect, "enable-pprof", Kind::Bool, "false", "profiles come from outside: perf, and jemalloc's MALLOC_CONF"),
@@ -203,7 +204,6 @@ const fn unsupported(name: &'static str, instead: &'static str) -> Unsupported {
 /// Flags of etcd that are refused by name. `=false` is let through: it asks for nothing.
 #[rustfmt::skip]
 pub static UNSUPPORTED: &[Unsupported] = &[
-    unsupported("wal-dir", "the log lives under --data-dir"),
     unsupported("force-new-cluster", "restore a snapshot into a new --data-dir"),
     unsupported("discovery", DISCOVERY), unsupported("discovery-srv", DISCOVERY),
     unsupported("discovery-srv-name", DISCOVERY), unsupported("discovery-token", DISCOVERY),

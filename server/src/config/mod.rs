@@ -25,7 +25,7 @@ pub use error::Error;
 pub use file::{read as read_file, requested as requested_file};
 pub use identity::{cluster_id, member_id};
 pub use options::{
-    Auth, AutoCompaction, ClusterState, Config, InitialCluster, InitialMember, LogConfig,
+    Auth, AutoCompaction, Checks, ClusterState, Config, InitialCluster, InitialMember, LogConfig,
     LogFormat, LogOutput, Serving,
 };
 pub use tls::Tls;

@@ -11,6 +11,8 @@ use crate::config::tls::Tls;
 pub struct Config {
     pub name: String,
     pub data_dir: PathBuf,
+    /// `None` is the one below the data directory.
+    pub wal_dir: Option<PathBuf>,
     pub listen_client_urls: Vec<Url>,
     pub advertise_client_urls: Vec<Url>,
     pub listen_peer_urls: Vec<Url>,
@@ -37,6 +39,7 @@ pub struct Config {
     pub max_request_bytes: usize,
     /// `None` when off.
     pub auto_compaction: Option<AutoCompaction>,
+    pub checks: Checks,
     /// `--metrics=extensive`.
     pub extensive_metrics: bool,
     pub listen_metrics_urls: Vec<Url>,
@@ -102,6 +105,17 @@ pub struct InitialMember {
 pub enum ClusterState {
     New,
     Existing,
+}
+
+/// When members' data is compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Checks {
+    /// Before this member serves.
+    pub initial: bool,
+    /// By the leader, this often.
+    pub periodic: Option<Duration>,
+    /// By the leader after compactions, looked for this often.
+    pub compaction: Option<Duration>,
 }
 
 /// How much history the leader keeps by itself.

@@ -28,6 +28,36 @@ pub fn boolean(text: &str) -> Result<bool, String> {
     }
 }
 
+/// etcd's gates. What most of them switch on is always on here, or not needed.
+const GATES: [&str; 11] = [
+    "AllAlpha",
+    "AllBeta",
+    "CompactHashCheck",
+    "FastLeaseKeepAlive",
+    "InitialCorruptCheck",
+    "LeaseCheckpoint",
+    "LeaseCheckpointPersist",
+    "PriorityRequest",
+    "SetMemberLocalAddr",
+    "StopGRPCServiceOnDefrag",
+    "TxnModeWriteWithSharedBuffer",
+];
+
+/// `Name=true,Name=false`; etcd's words for what is wrong.
+pub fn gates(text: &str) -> Result<Vec<(&'static str, bool)>, String> {
+    let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
+    let gate = |pair: &str| {
+        let Some((name, on)) = pair.split_once('=') else {
+            return Err(format!("missing bool value for {pair}"));
+        };
+        let known = GATES.iter().find(|known| **known == name.trim());
+        let known = known.ok_or_else(|| format!("unrecognized feature gate: {name}"))?;
+        let on = boolean(on.trim());
+        Ok((*known, on.map_err(|_| format!("invalid value of {pair}: expected true or false"))?))
+    };
+    pairs.map(gate).collect()
+}
+
 /// Whole milliseconds above zero.
 pub fn millis(text: &str) -> Result<Duration, String> {
     match text.parse::<u32>() {

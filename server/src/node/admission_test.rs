@@ -1,6 +1,9 @@
 //! Locks that plugins admit and queues that they hold, with the lane and the sequencer by hand:
 //! grants and their tokens, who is asked again when, and that nobody walks around the plugin.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use portunus_proto::etcdserverpb as pb;
 use portunus_proto::portunus::v1::{
     LockAcquireRequest, LockAsk, LockAwait, LockPlace as Place, LockReleaseRequest, LockSaid,
@@ -18,9 +21,10 @@ use crate::effect::{Binding, FailurePolicy, Grants, Mode, Point};
 use crate::types::{KeyRange, LeaseId};
 use crate::wasm::{Admission, LockPlace, LockRequest, QueueReadiness, View};
 
-/// Admits while fewer than `permits` hold, in order.
-fn semaphore(permits: usize) -> Script {
+/// Admits while fewer than `permits` hold, in order. Counts how often it is asked.
+fn counting(permits: usize, asked: Arc<AtomicUsize>) -> Script {
     let admit = move |view: &mut dyn View, _: &LockRequest<'_>, holders: &[LockPlace]| {
+        asked.fetch_add(1, Ordering::Relaxed);
         let next = view.is_next().expect("it is asked about a lock");
         match next && holders.len() < permits {
             true => Admission::Admit,
@@ -28,6 +32,10 @@ fn semaphore(permits: usize) -> Script {
         }
     };
     Script { admission: Box::new(admit), ..Script::default() }
+}
+
+fn semaphore(permits: usize) -> Script {
+    counting(permits, Arc::default())
 }
 
 async fn with(script: Script, more: Binding) -> Hand {
@@ -90,7 +98,8 @@ fn keys(hand: &Hand) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_admits_as_many_as_it_likes_and_wakes_the_next_alone() {
-    let mut hand = with(semaphore(2), Binding::default()).await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let mut hand = with(counting(2, asked.clone()), Binding::default()).await;
     let mut tokens = Vec::new();
     for lease in 1..=2 {
         let taken = enlist(&mut hand, wanting(lease, &["locks/a"])).await;
@@ -106,12 +115,15 @@ async fn a_plugin_admits_as_many_as_it_likes_and_wakes_the_next_alone() {
     }
     hand.work().await;
     assert_eq!(holders(&hand, "locks/a"), [1, 2]);
+    asked.store(0, Ordering::Relaxed);
     release(&mut hand, 2, "locks/a").await;
     assert_eq!(holders(&hand, "locks/a"), [1, 3]);
+    // The one that got it, and the one that is next now.
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
     let third = locked(said(waits.remove(0)).await);
     tokens.push(third.places[0].token);
     assert!(tokens.is_sorted_by(|a, b| a < b), "{tokens:?}");
-    assert_eq!(hand.sequencer.parked.len(), 2, "the others were not even looked at");
+    assert_eq!(hand.sequencer.parked.len(), 2);
     let line = hand.node.shared.applied.with(|version| lock::describe(&version.state, b"locks/a"));
     let told: Vec<_> = line.line.iter().map(|place| (place.lease, place.holds_it)).collect();
     assert_eq!(told, [(1, true), (3, true), (4, false), (5, false)]);

@@ -22,8 +22,9 @@ pub async fn is_known_to_peers(parts: &Parts) -> bool {
     answers.iter().flatten().any(has_served)
 }
 
-/// True when the directory holds a member's log or store, whatever state they are in.
-pub fn has_data(dir: &Path) -> bool {
-    let filled = |name| std::fs::read_dir(dir.join(name)).is_ok_and(|mut all| all.next().is_some());
-    filled("wal") || filled("store")
+/// True when the data directory, or the log's own where there is one, holds a member's log or
+/// store, whatever state they are in.
+pub fn has_data(dir: &Path, wal_dir: Option<&Path>) -> bool {
+    let filled = |dir: &Path| std::fs::read_dir(dir).is_ok_and(|mut all| all.next().is_some());
+    filled(&dir.join("wal")) || filled(&dir.join("store")) || wal_dir.is_some_and(filled)
 }

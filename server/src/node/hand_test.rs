@@ -63,6 +63,9 @@ impl Hand {
             catchup_entries: 100,
             progress_interval: Duration::from_secs(600),
             auto_compaction: None,
+            corrupt_check: None,
+            compact_hash_check: None,
+            wal_dir: None,
         };
         let Built { node, submissions, rounds } = build(&mut parts).await.unwrap();
         let mut leadership = node.leadership();

@@ -57,14 +57,15 @@ fn reason(error: &Error, not_allowed: &str) -> String {
 
 fn certificate_text(error: &CertificateError) -> String {
     use CertificateError::{
-        Expired, ExpiredContext, InvalidPurpose, InvalidPurposeContext, NotValidForNameContext,
-        NotValidYet, NotValidYetContext, UnknownIssuer,
+        BadSignature, Expired, ExpiredContext, InvalidPurpose, InvalidPurposeContext,
+        NotValidForNameContext, NotValidYet, NotValidYetContext, UnknownIssuer,
     };
     match error {
         Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. } => {
             "certificate has expired or is not yet valid".to_owned()
         }
-        UnknownIssuer => "certificate signed by unknown authority".to_owned(),
+        // The second: an authority of that name is known, and its key is another.
+        UnknownIssuer | BadSignature => "certificate signed by unknown authority".to_owned(),
         InvalidPurpose | InvalidPurposeContext { .. } => {
             "certificate specifies an incompatible key usage".to_owned()
         }

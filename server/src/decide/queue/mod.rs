@@ -49,7 +49,7 @@ pub(super) use settle::check_put;
 
 pub use evaluate::{condition_binding, plugin_of, ready_key};
 pub use keys::Queue;
-pub use read::{explain, peek, stats};
+pub use read::{blocks, explain, peek, stats};
 pub use refusal::QueueRefusal;
 
 /// Decides about queues.

@@ -7,7 +7,7 @@ use portunus_proto::portunus::v1::{
 
 use super::evaluate::{allowance, number};
 use super::keys::Queue;
-use super::tidy;
+use super::{config, tidy};
 use crate::decide::writer::Writer;
 use crate::decide::{Draft, Refusal};
 use crate::machine::State;
@@ -32,6 +32,12 @@ pub fn peek(state: &State, request: &QueuePeekRequest) -> Result<Vec<QueueItem>,
     let (mut state, mut draft) = (state.clone(), Draft::default());
     let mut writer = Writer::new(&mut state, &mut draft);
     Ok(keys.iter().filter_map(|key| tidy::read(&mut writer, key)).collect())
+}
+
+/// Whether producers wait for room in the queue although they did not ask to.
+pub fn blocks(state: &State, name: &[u8]) -> bool {
+    let text = state.get(&Queue::known(name).config());
+    text.and_then(|item| config::parse(item.value()).ok()).is_some_and(|config| config.blocks)
 }
 
 /// How many items are where, in O(log n).

@@ -19,6 +19,8 @@ pub struct LineView<'a> {
     pub name: &'a Bytes,
     /// Who wants it.
     pub place: &'a LockPlace,
+    /// The plugin has heard that it is not its turn.
+    pub is_behind: bool,
 }
 
 /// The view of a plugin that is asked about a queue.
@@ -79,13 +81,16 @@ impl View for LineView<'_> {
         if self.place.entered == 0 {
             // Others may enter before this decision is final.
             self.guest.reads.note_range(&decide::lock::line_of(self.name));
-            return Ok(admission::waiting(state, self.name).is_empty());
+            let waits = admission::waiting(state, self.name);
+            self.is_behind = !waits.is_empty();
+            return Ok(waits.is_empty());
         }
         // Nobody can come before any more: while somebody waits there, that place tells when not.
         let before = admission::predecessor(state, self.name, self.place.lease);
         if let Some(key) = &before {
             self.guest.reads.note_key(key, state.get(key));
         }
+        self.is_behind = before.is_some();
         Ok(before.is_none())
     }
 }

@@ -160,7 +160,6 @@ impl Evaluation<'_> {
         let mut word = LockWord::Native;
         let holders: Vec<LockPlace> =
             admission::held(&self.state, wanted.name).iter().map(stander).collect();
-        reads.note_range(&admission::holders(wanted.name));
         let bindings: Vec<_> =
             admission::admitting(&self.state, wanted.name).map(|binding| binding.id()).collect();
         for id in bindings {
@@ -221,10 +220,16 @@ impl Evaluation<'_> {
             taken: &|key| own.iter().any(|own| own == key),
             now_ms: self.now_ms,
         };
-        let mut view = LineView { guest, name: wanted.name, place: &wanted.place };
+        let (name, place) = (wanted.name, &wanted.place);
+        let mut view = LineView { guest, name, place, is_behind: false };
         let request = LockRequest { name: wanted.name, place: &wanted.place };
         let caller = Caller { user: wanted.place.user.as_deref() };
-        match bound.admit(&mut view, caller, &request, holders) {
+        let answer = bound.admit(&mut view, caller, &request, holders);
+        // Who waits because others are before it need not look at who holds.
+        if !(view.is_behind && matches!(answer, Ok(Admission::Wait(_)))) {
+            view.guest.reads.note_range(&admission::holders(wanted.name));
+        }
+        match answer {
             Ok(Admission::Wait(Some(until))) if until <= self.now_ms => {
                 Err(Ended::Refused(failed(named, "it waits until a time that is over")))
             }

@@ -62,7 +62,13 @@ impl Node {
     /// put in are found by it.
     pub async fn enqueue(&self, request: QueueEnqueueRequest) -> Result<QueueSaid, Error> {
         let repeats = request.items.iter().all(|item| !item.dedup_id.is_empty());
-        self.queue_waiting(Ask::Enqueue(request), repeats).await
+        let blocks = |state: &State| queue::blocks(state, &request.queue);
+        let waits = request.wait || self.shared.applied.with(|version| blocks(&version.state));
+        let patience = (!waits).then(|| self.shared.options.request_timeout());
+        tokio::select! {
+            said = self.queue_waiting(Ask::Enqueue(request), repeats) => said,
+            () = passed(patience) => Err(Failure::TimedOut.into()),
+        }
     }
 
     /// Takes items. Those that come when the caller has gone are given back. Asked again when an

@@ -46,11 +46,23 @@ impl Sequencer {
             self.order += 1;
             call.order = self.order;
         }
-        if !self.lines.must_wait(&line, call.order) || is_new && was_asked(&call) {
+        let passes = is_new && (was_asked(&call) || self.is_impatient(&call));
+        if passes || !self.lines.must_wait(&line, call.order) {
             return Some(call);
         }
         self.stand(&line, call);
         None
+    }
+
+    /// A producer that would rather be refused than wait does not stand behind those who do.
+    fn is_impatient(&self, call: &Call) -> bool {
+        let Ask::Decide(Request::Queue(QueueAsk { ask, .. })) = &call.ask else { return false };
+        match ask {
+            Some(queue_ask::Ask::Enqueue(request)) => {
+                !request.wait && !decide::queue::blocks(&self.head, &request.queue)
+            }
+            _ => false,
+        }
     }
 
     fn stand(&mut self, line: &Bytes, call: Call) {
