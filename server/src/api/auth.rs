@@ -144,11 +144,10 @@ impl Auth for AuthService {
     async fn user_get(&self, request: Request<AuthUserGetRequest>) -> Answer<AuthUserGetResponse> {
         let node = acting(&self.node, &request);
         let name = request.into_inner().name;
-        let roles = node.read_auth(|auth, rights| {
-            let rights = rights?;
+        let roles = node.read_auth(|auth, caller| {
             // Everybody may see their own.
-            if rights.user() != Some(&name) {
-                rights.root()?;
+            if auth.user_of(caller) != Some(&name) {
+                auth.root(caller)?;
             }
             let user = auth.user(&name).ok_or(AuthRefusal::UserNotFound)?;
             Ok(user.record.roles.clone())
@@ -162,8 +161,8 @@ impl Auth for AuthService {
         request: Request<AuthUserListRequest>,
     ) -> Answer<AuthUserListResponse> {
         let node = acting(&self.node, &request);
-        let users = node.read_auth(|auth, rights| {
-            rights?.root()?;
+        let users = node.read_auth(|auth, caller| {
+            auth.root(caller)?;
             Ok(auth.users.iter().map(|user| user.name().to_owned()).collect())
         });
         let users = users.await.map_err(status::of)?;
@@ -182,10 +181,9 @@ impl Auth for AuthService {
     async fn role_get(&self, request: Request<AuthRoleGetRequest>) -> Answer<AuthRoleGetResponse> {
         let node = acting(&self.node, &request);
         let name = request.into_inner().role;
-        let perm = node.read_auth(|auth, rights| {
-            let rights = rights?;
-            if !rights.has_role(&name) {
-                rights.root()?;
+        let perm = node.read_auth(|auth, caller| {
+            if !auth.rights(caller).is_ok_and(|rights| rights.has_role(&name)) {
+                auth.root(caller)?;
             }
             permissions(auth, &name)
         });
@@ -198,8 +196,8 @@ impl Auth for AuthService {
         request: Request<AuthRoleListRequest>,
     ) -> Answer<AuthRoleListResponse> {
         let node = acting(&self.node, &request);
-        let roles = node.read_auth(|auth, rights| {
-            rights?.root()?;
+        let roles = node.read_auth(|auth, caller| {
+            auth.root(caller)?;
             Ok(auth.roles.iter().map(|role| role.name().to_owned()).collect())
         });
         let roles = roles.await.map_err(status::of)?;

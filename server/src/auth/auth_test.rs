@@ -64,15 +64,20 @@ fn credentials_are_worth_what_the_state_says() {
     assert_eq!(who(&auth, &token), Err(AuthRefusal::InvalidToken));
     auth.apply(&Effect::TokenPut { digest: digest.clone(), user: "ada".into(), until_ms });
     assert_eq!(who(&auth, &token), Ok(Some("ada".into())));
+    assert!(!auth.is_over(&token, 0) && auth.is_over(&token, 1) && !auth.is_over(&named("ada"), 1));
     auth.apply(&Effect::AuthUserDrop { name: "ada".into() });
     assert_eq!(who(&auth, &token), Err(AuthRefusal::Denied));
     auth.apply(&Effect::TokenDrop { digest });
     assert_eq!(who(&auth, &token), Err(AuthRefusal::InvalidToken));
     let signed = |revision| Caller::Signed { user: ROOT.into(), revision };
     assert_eq!(who(&auth, &signed(7)), Ok(Some(ROOT.into())));
-    assert_eq!(who(&auth, &signed(6)), Err(AuthRefusal::OldRevision));
+    let old = auth.rights(&signed(6)).expect("known");
+    assert_eq!(old.read(&KeyRange::single("a")), Err(AuthRefusal::OldRevision));
+    assert!(!old.hold_everything() && old.root().is_ok(), "an old one is good for changing users");
     assert_eq!(who(&auth, &named("")), Err(AuthRefusal::UserEmpty));
     assert_eq!(who(&auth, &named("eve")), Err(AuthRefusal::Denied));
+    assert_eq!(auth.root(&named("eve")), Err(AuthRefusal::UserNotFound));
+    assert_eq!(auth.root(&Caller::Nobody), Err(AuthRefusal::UserEmpty));
     auth.enabled = false;
     assert_eq!(who(&auth, &Caller::Invalid), Ok(None), "nobody is asked while auth is off");
 }

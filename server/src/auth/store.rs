@@ -140,26 +140,48 @@ impl Auth {
     }
 
     /// What a caller may do. Costs a lookup or two.
+    ///
+    /// # Errors
+    /// The caller is nobody whom auth knows.
     pub fn rights(&self, caller: &Caller) -> Result<Rights<'_>, AuthRefusal> {
         if !self.enabled || caller.is_server() {
             return Ok(Rights::all());
         }
-        let name = match caller {
+        let (name, is_old) = match caller {
             Caller::Server | Caller::Nobody => return Err(AuthRefusal::UserEmpty),
             Caller::Invalid => return Err(AuthRefusal::InvalidToken),
             Caller::Token(digest) => {
-                &self.tokens.get(digest).ok_or(AuthRefusal::InvalidToken)?.user
+                (&self.tokens.get(digest).ok_or(AuthRefusal::InvalidToken)?.user, false)
             }
-            Caller::Signed { revision, .. } if *revision < self.revision => {
-                return Err(AuthRefusal::OldRevision);
-            }
-            Caller::Signed { user, .. } | Caller::Named(user) => user,
+            Caller::Signed { user, revision } => (user, *revision < self.revision),
+            Caller::Named(user) => (user, false),
         };
         if name.is_empty() {
             return Err(AuthRefusal::UserEmpty);
         }
-        let user = self.user(name).ok_or(AuthRefusal::Denied)?;
-        Ok(Rights::of(self, user))
+        match self.user(name) {
+            Some(user) => Ok(Rights::of(self, user, is_old)),
+            None if is_old => Err(AuthRefusal::OldRevision),
+            None => Err(AuthRefusal::Denied),
+        }
+    }
+
+    /// Whether the caller may do what only root may.
+    ///
+    /// # Errors
+    /// It may not.
+    pub fn root(&self, caller: &Caller) -> Result<(), AuthRefusal> {
+        match self.rights(caller) {
+            // As etcd says it where nothing but the user counts.
+            Err(AuthRefusal::Denied | AuthRefusal::OldRevision) => Err(AuthRefusal::UserNotFound),
+            rights => rights?.root(),
+        }
+    }
+
+    /// True when the caller's token has had its time; `now_ms` is unix time.
+    pub fn is_over(&self, caller: &Caller, now_ms: u64) -> bool {
+        let Caller::Token(digest) = caller else { return false };
+        self.tokens.get(digest).is_some_and(|token| token.until_ms <= now_ms)
     }
 
     /// The user behind a caller, as far as there is one; plugins and blame are told of it.

@@ -31,7 +31,9 @@ pub use auth::AuthAsk;
 pub use context::{Cx, Past, PastView};
 pub use draft::Draft;
 pub use lock::LockRefusal;
-pub use permit::{permit, permit_range, permit_recipe, permit_txn};
+pub use permit::{
+    permit, permit_lease_keys, permit_range, permit_recipe, permit_renew, permit_txn,
+};
 pub use plugin_request::{
     Advance, Deploy, RecipeCall, Rollback, SetMode, SetTrigger, TriggerChange, Undeploy,
 };

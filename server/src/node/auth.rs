@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::error::Error;
 use super::handle::Node;
-use crate::auth::{Auth, AuthRefusal, Caller, Rights};
+use crate::auth::{Auth, AuthRefusal, Caller};
 use crate::decide::{self, AuthAsk, Refusal, Request};
 use crate::machine::State;
 use crate::types::KeyRange;
@@ -49,7 +49,7 @@ impl Node {
 
     /// Refuses everybody but root.
     pub async fn check_root(&self) -> Result<(), Error> {
-        self.check(|state, caller| Ok(state.auth().rights(caller)?.root()?)).await
+        self.check(|state, caller| Ok(state.auth().root(caller)?)).await
     }
 
     /// Refuses who may not read all of a range; the bounds are as the client gave them.
@@ -79,12 +79,11 @@ impl Node {
     /// Reads of auth as the cluster knows it now, if the caller may.
     pub async fn read_auth<T>(
         &self,
-        read: impl FnOnce(&Auth, Result<Rights<'_>, AuthRefusal>) -> Result<T, AuthRefusal>,
+        read: impl FnOnce(&Auth, &Caller) -> Result<T, AuthRefusal>,
     ) -> Result<T, Error> {
         self.linearizable().await?;
         let now = self.shared.applied.load();
-        let auth = now.state.auth();
-        Ok(read(auth, auth.rights(&self.caller)).map_err(Refusal::from)?)
+        Ok(read(now.state.auth(), &self.caller).map_err(Refusal::from)?)
     }
 
     /// The leader's and the members' common clock, as far as there is one.

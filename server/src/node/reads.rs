@@ -132,8 +132,15 @@ impl Node {
     pub async fn leases(&self) -> Result<Vec<LeaseId>, Error> {
         self.linearizable().await?;
         let version = self.shared.applied.load();
-        version.state.auth().rights(&self.caller).map_err(Refusal::from)?;
-        Ok(version.state.lease_terms().map(|(id, _, _)| id).collect())
+        let ids: Vec<LeaseId> = version.state.lease_terms().map(|(id, _, _)| id).collect();
+        let auth = version.state.auth();
+        if !auth.rights(&self.caller).map_err(Refusal::from)?.hold_everything() {
+            // As in etcd: all are listed to who may see what is under each, or none.
+            for id in &ids {
+                decide::permit_lease_keys(&version.state, &self.caller, *id)?;
+            }
+        }
+        Ok(ids)
     }
 
     /// Runs a read that may touch the disk where it holds nobody up.

@@ -35,7 +35,6 @@ use crate::effect::{BindingId, ChainId};
 use crate::limits::{ENTRIES_IN_FLIGHT_MAX, ENTRY_DECISIONS_MAX};
 use crate::machine::State;
 use crate::raft::{Leadership, ProposeError, Proposed};
-use crate::types::KeyRange;
 use crate::view::Recent;
 
 /// How often leases are looked at: a lease is revoked at most this much late.
@@ -260,20 +259,18 @@ impl Sequencer {
 
     /// Whether the caller may ask this of the head, before any plugin hears of it.
     fn permits(&self, call: &Call) -> Result<(), Refusal> {
+        let auth = self.head.auth();
+        if auth.enabled && auth.is_over(&call.who, self.shared.clock.unix_ms()) {
+            return Err(AuthRefusal::InvalidToken.into());
+        }
         match &call.ask {
             Ask::Decide(request) => decide::permit(&self.head, &call.who, request),
             Ask::Handle(_) => Ok(()),
-            Ask::KeepAlive(_) => Ok(self.head.auth().rights(&call.who).map(drop)?),
-            Ask::TimeToLive { id, keys } => {
-                let rights = self.head.auth().rights(&call.who)?;
-                let hidden = |key: &[u8]| {
-                    rights.read(&KeyRange::single(Bytes::copy_from_slice(key))).is_err()
-                };
-                match *keys && !rights.is_root() && self.head.leases().keys(*id).any(hidden) {
-                    true => Err(AuthRefusal::Denied.into()),
-                    false => Ok(()),
-                }
+            Ask::KeepAlive(id) => decide::permit_renew(&self.head, &call.who, *id),
+            Ask::TimeToLive { id, keys: true } => {
+                decide::permit_lease_keys(&self.head, &call.who, *id)
             }
+            Ask::TimeToLive { .. } => Ok(auth.rights(&call.who).map(drop)?),
         }
     }
 
