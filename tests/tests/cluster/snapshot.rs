@@ -229,7 +229,7 @@ async fn the_stream_is_etcds() -> Result<()> {
     let sum = pieces.pop().context("a last piece")?;
     assert_eq!((sum.blob.len(), sum.remaining_bytes), (32, 0));
     let mut left: u64 = pieces.iter().map(|piece| piece.blob.len() as u64).sum();
-    assert!(left > 0 && left % 4096 == 0, "{left} bytes are whole pages");
+    assert!(left > 0 && left.is_multiple_of(4096), "{left} bytes are whole pages");
     for piece in &pieces {
         left -= piece.blob.len() as u64;
         assert_eq!(piece.remaining_bytes, left);

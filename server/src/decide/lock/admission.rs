@@ -135,7 +135,8 @@ pub fn predecessor(state: &State, name: &Bytes, lease: LeaseId) -> Option<Bytes>
     let own = state.get(&key(name, lease))?;
     let older = super::line::before(state, name, Some(own));
     let waits = |(n, item): &(usize, &Item)| !super::line::holds(item, *n == 0);
-    let last = older.into_iter().enumerate().filter(waits).last();
+    // From behind: most who hold stand at the front.
+    let last = older.into_iter().enumerate().rev().find(waits);
     last.map(|(_, item)| Bytes::copy_from_slice(item.key()))
 }
 
