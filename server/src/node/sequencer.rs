@@ -211,7 +211,7 @@ impl Sequencer {
         self.propose(batch);
     }
 
-    pub(super) fn decide(&mut self, call: Call, batch: &mut Batch) {
+    pub(super) fn decide(&mut self, mut call: Call, batch: &mut Batch) {
         if call.is_abandoned() {
             return self.leave_line(&call);
         }
@@ -222,6 +222,7 @@ impl Sequencer {
         if let Err(refusal) = self.permits(&call) {
             return self.refuse(call, refusal, batch);
         }
+        self.name_caller(&mut call);
         if self.must_stand_back(&call) {
             return self.standing_back.push(Pending::Call(call));
         }
@@ -254,6 +255,15 @@ impl Sequencer {
                 let result = Ok(Said::TimeToLive(said));
                 batch.add(&mut Draft::default(), Decided { call, result, confirm: true });
             }
+        }
+    }
+
+    /// Says in what keeps it who asks. That is for the head to tell, not for the member that hands
+    /// the question on.
+    fn name_caller(&self, call: &mut Call) {
+        if let Ask::Decide(Request::Lock(ask)) = &mut call.ask {
+            let user = self.head.auth().user_of(&call.who);
+            ask.user = user.unwrap_or_default().to_owned();
         }
     }
 

@@ -58,6 +58,7 @@ pub fn enlist(
     writer: &mut Writer<'_>,
     request: &LockAcquireRequest,
     said: &[LockAdmission],
+    user: &str,
     now_ms: u64,
 ) -> Result<LockSaid, Refusal> {
     check(request)?;
@@ -75,6 +76,7 @@ pub fn enlist(
         metadata: request.metadata.clone(),
         lock_delay_ms: request.lock_delay_ms.max(0),
         revocation: String::new(),
+        user: user.to_owned(),
     };
     let mut found = Vec::with_capacity(request.names.len());
     let mut granted = true;

@@ -45,7 +45,9 @@ pub(super) fn decide(
     now_ms: u64,
 ) -> Result<LockSaid, Refusal> {
     match &ask.ask {
-        Some(Ask::Enlist(request)) => acquire::enlist(writer, request, &ask.admissions, now_ms),
+        Some(Ask::Enlist(request)) => {
+            acquire::enlist(writer, request, &ask.admissions, &ask.user, now_ms)
+        },
         Some(Ask::AwaitTurn(wait)) => acquire::await_turn(writer, wait, &ask.admissions, now_ms),
         Some(Ask::Leave(leave)) => Ok(leave::leave(writer, leave)),
         Some(Ask::Release(release)) => Ok(leave::release(writer, release)),

@@ -32,6 +32,8 @@ pub struct Evaluation<'a> {
     chain: Chain,
     /// When the present job is judged.
     pub(super) now_ms: u64,
+    /// Whose job is being judged, while there is authentication.
+    pub(super) user: Option<String>,
     /// Calls of plugins that trapped, broke a limit or ran out of time.
     failures: Cell<u32>,
 }
@@ -66,7 +68,7 @@ pub(super) struct Next {
 impl<'a> Evaluation<'a> {
     pub fn new(shared: &'a Shared, head: &'a Head) -> Self {
         let (chain, failures) = (Chain::default(), Cell::new(0));
-        Self { shared, head, state: head.state.clone(), chain, now_ms: 0, failures }
+        Self { shared, head, state: head.state.clone(), chain, now_ms: 0, user: None, failures }
     }
 
     /// How many calls have failed so far.
@@ -82,6 +84,7 @@ impl<'a> Evaluation<'a> {
     pub fn judge(&mut self, job: Job) -> Result<Judged, Job> {
         let before = self.state.revision;
         self.now_ms = self.shared.clock.unix_ms();
+        self.user = self.state.auth().user_of(&job.call.who).map(str::to_owned);
         let (finding, reads, next) = match self.come_to(&job.call.ask, &job.call.who) {
             Came::To(finding, reads, next) => (finding, reads, next),
             Came::NotReady => return Err(job),
@@ -99,11 +102,10 @@ impl<'a> Evaluation<'a> {
     }
 
     fn come_to(&self, ask: &Ask, who: &auth::Caller) -> Came {
-        let user = self.state.auth().user_of(who);
         match ask {
             Ask::Decide(request @ Request::Call(call)) => match self.recipe(call, who) {
                 Ok(Some((payload, added, reads))) => {
-                    let caller = user;
+                    let caller = self.user.as_deref();
                     self.settle(Asked {
                         request,
                         added,
@@ -129,7 +131,7 @@ impl<'a> Evaluation<'a> {
                     added,
                     payload,
                     reads,
-                    caller: user,
+                    caller: self.user.as_deref(),
                     depth: 0,
                     via: &[],
                 })
@@ -180,7 +182,7 @@ impl<'a> Evaluation<'a> {
             Readiness::Broken(why) => return Err(refuse(failed(named, &why), reads)),
         };
         let mut writes = Writes::default();
-        let caller = self.state.auth().user_of(who);
+        let caller = self.user.as_deref();
         writes.begin(author(named, caller, 1, &[]));
         let outcome = {
             let mut view = self.guest(named, &mut writes, &mut reads);

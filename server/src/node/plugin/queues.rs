@@ -81,7 +81,7 @@ impl Evaluation<'_> {
         let queue = Queue::known(name);
         let asked = self.asked(queue, dequeue, &mut reads);
         let mut writes = Writes::default();
-        writes.begin(author(named, None, 1, &[]));
+        writes.begin(author(named, self.user.as_deref(), 1, &[]));
         let answer = {
             let at = self.state.next_revision().main;
             let guest = Guest {
@@ -91,7 +91,8 @@ impl Evaluation<'_> {
                 taken: &|key| is_queues_own(name, key),
                 now_ms: self.now_ms,
             };
-            bound.ready(&mut QueueView { guest, queue }, Caller::default(), &asked)
+            let caller = Caller { user: self.user.as_deref() };
+            bound.ready(&mut QueueView { guest, queue }, caller, &asked)
         };
         if named.binding.mode == Mode::Monitor {
             return self.decide_on(with(true, Vec::new()), Vec::new(), reads);
