@@ -7,10 +7,10 @@ use portunus_proto::etcdserverpb::{
     AuthRoleListResponse, AuthRoleRevokePermissionResponse, AuthStatusResponse,
     AuthUserAddResponse, AuthUserChangePasswordResponse, AuthUserDeleteResponse,
     AuthUserGetResponse, AuthUserGrantRoleResponse, AuthUserListResponse,
-    AuthUserRevokeRoleResponse, AuthenticateResponse, CompactionResponse, DeleteRangeResponse, DowngradeResponse, HashKvResponse,
-    HashResponse, LeaseGrantResponse, LeaseLeasesResponse, LeaseRevokeResponse,
-    LeaseTimeToLiveResponse, PutResponse, RangeResponse, ResponseHeader, StatusResponse,
-    TxnResponse,
+    AuthUserRevokeRoleResponse, AuthenticateResponse, CompactionResponse, DeleteRangeResponse,
+    DowngradeResponse, HashKvResponse, HashResponse, LeaseGrantResponse, LeaseLeasesResponse,
+    LeaseRevokeResponse, LeaseTimeToLiveResponse, PutResponse, RangeResponse, ResponseHeader,
+    StatusResponse, TxnResponse,
 };
 use portunus_proto::portunus::v1;
 use tonic::{Request, Response, Status};

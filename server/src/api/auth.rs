@@ -225,10 +225,7 @@ impl Auth for AuthService {
         self.change(request, AuthAsk::UserRevokeRole).await
     }
 
-    async fn role_add(
-        &self,
-        request: Request<AuthRoleAddRequest>,
-    ) -> Answer<AuthRoleAddResponse> {
+    async fn role_add(&self, request: Request<AuthRoleAddRequest>) -> Answer<AuthRoleAddResponse> {
         self.change(request, AuthAsk::RoleAdd).await
     }
 

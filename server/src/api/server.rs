@@ -282,8 +282,8 @@ fn add_services(node: &Node, access: &Access, stopping: &Stopping) -> Routes {
         .max_decoding_message_size(message_bytes);
     let maintenance = MaintenanceServer::new(MaintenanceService { node: node() })
         .max_decoding_message_size(message_bytes);
-    let auth =
-        AuthServer::new(AuthService { node: node(), server: own, access: access.clone() }).max_decoding_message_size(message_bytes);
+    let auth = AuthServer::new(AuthService { node: node(), server: own, access: access.clone() })
+        .max_decoding_message_size(message_bytes);
     let locks = LocksServer::new(LocksService { node: node(), ending: ending.clone() })
         .max_decoding_message_size(message_bytes);
     let queue = QueueServer::new(QueueService { node: node(), ending: ending.clone() })

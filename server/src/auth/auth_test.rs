@@ -84,10 +84,8 @@ fn credentials_are_worth_what_the_state_says() {
 
 #[test]
 fn permissions_of_several_roles_hold_together() {
-    let (a, b) = (
-        KeyRange::from_wire("a".into(), "b".into()),
-        KeyRange::from_wire("b".into(), "c".into()),
-    );
+    let (a, b) =
+        (KeyRange::from_wire("a".into(), "b".into()), KeyRange::from_wire("b".into(), "c".into()));
     let auth = auth(&[
         role("first", &[(Type::Read, a)]),
         role("second", &[(Type::Readwrite, b.clone()), (Type::Write, KeyRange::single("x"))]),
@@ -125,7 +123,8 @@ fn all_keys() -> Vec<Bytes> {
     let letters = ["a", "b", "c"];
     let mut keys: Vec<String> = letters.iter().map(|letter| (*letter).to_owned()).collect();
     keys.extend(letters.iter().flat_map(|a| letters.iter().map(move |b| format!("{a}{b}"))));
-    let after: Vec<String> = keys.iter().flat_map(|k| [format!("{k}\0"), format!("{k}d")]).collect();
+    let after: Vec<String> =
+        keys.iter().flat_map(|k| [format!("{k}\0"), format!("{k}d")]).collect();
     keys.into_iter().chain(after).chain(["d".to_owned()]).map(Bytes::from).collect()
 }
 

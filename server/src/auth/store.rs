@@ -82,7 +82,8 @@ impl Role {
             let own = own.filter(|it| it.perm_type == both || it.perm_type == i32::from(wanted));
             Spans::of(own.map(|it| KeyRange::from_wire(it.key.clone(), it.range_end.clone())))
         };
-        let (read, write) = (of(authpb::permission::Type::Read), of(authpb::permission::Type::Write));
+        let (read, write) =
+            (of(authpb::permission::Type::Read), of(authpb::permission::Type::Write));
         Self { record, read, write }
     }
 

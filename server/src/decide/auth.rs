@@ -27,9 +27,17 @@ pub enum AuthAsk {
     RoleGrantPermission(pb::AuthRoleGrantPermissionRequest),
     RoleRevokePermission(pb::AuthRoleRevokePermissionRequest),
     /// The user's password was right at this auth revision: the token of this digest is theirs.
-    Assign { digest: Bytes, user: String, revision: u64, until_ms: u64 },
+    Assign {
+        digest: Bytes,
+        user: String,
+        revision: u64,
+        until_ms: u64,
+    },
     /// A token was used.
-    Renew { digest: Bytes, until_ms: u64 },
+    Renew {
+        digest: Bytes,
+        until_ms: u64,
+    },
 }
 
 pub(super) fn decide(

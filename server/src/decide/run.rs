@@ -5,7 +5,8 @@ use bytes::Bytes;
 use super::writer::Writer;
 use super::{Cx, Draft, Refusal, Reply, Request, Write};
 use super::{
-    alarm, auth, compact, gate, guard, kv, lease, lock, policy, queue, quota, registry, trigger, txn,
+    alarm, auth, compact, gate, guard, kv, lease, lock, policy, queue, quota, registry, trigger,
+    txn,
 };
 use crate::machine::State;
 

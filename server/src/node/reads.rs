@@ -50,13 +50,10 @@ impl Node {
             decide::permit_range(state, &self.caller, &request.key, &request.range_end)
         };
         let target = self.shared.options.max_request_bytes;
-        let range = self
-            .shared
-            .applied
-            .with(|version| {
-                permit(&version.state)?;
-                kv::RangeStream::new(&version.state, &request, target)
-            })?;
+        let range = self.shared.applied.with(|version| {
+            permit(&version.state)?;
+            kv::RangeStream::new(&version.state, &request, target)
+        })?;
         let pieces = stream::unfold((self.clone(), Some(range)), |(node, range)| async move {
             let mut range = range?;
             let version = node.shared.applied.load();

@@ -128,9 +128,7 @@ pub fn decode_ask(mut bytes: Bytes) -> Result<AuthAsk, WireError> {
             revision: long(&mut bytes)?,
             until_ms: long(&mut bytes)?,
         },
-        ask_tag::RENEW => {
-            AuthAsk::Renew { digest: take(&mut bytes)?, until_ms: long(&mut bytes)? }
-        }
+        ask_tag::RENEW => AuthAsk::Renew { digest: take(&mut bytes)?, until_ms: long(&mut bytes)? },
         other => return Err(WireError(format!("change of auth {other} is not known"))),
     })
 }

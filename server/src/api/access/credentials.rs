@@ -62,10 +62,8 @@ impl Credentials {
         }
         // Renewed when half of its time is over: two writes in that time, however often it is used.
         if until - now < ttl / 2 {
-            let (node, renew) = (self.node.clone(), AuthAsk::Renew {
-                digest: digest.clone(),
-                until_ms: now + ttl,
-            });
+            let (node, renew) =
+                (self.node.clone(), AuthAsk::Renew { digest: digest.clone(), until_ms: now + ttl });
             tokio::spawn(async move {
                 if let Err(error) = node.change_auth(renew).await {
                     tracing::debug!(?error, "a token was not renewed");

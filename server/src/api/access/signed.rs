@@ -17,9 +17,13 @@ pub enum TokenError {
     UnknownKind(String),
     #[error("--auth-token has no {0}: give it as {0}=...")]
     Missing(&'static str),
-    #[error("--auth-token option {0:?} is not known: there are pub-key, priv-key, sign-method, ttl")]
+    #[error(
+        "--auth-token option {0:?} is not known: there are pub-key, priv-key, sign-method, ttl"
+    )]
     UnknownOption(String),
-    #[error("--auth-token sign-method {0:?} is not known: give RS256, PS256, ES256, EdDSA or HS256")]
+    #[error(
+        "--auth-token sign-method {0:?} is not known: give RS256, PS256, ES256, EdDSA or HS256"
+    )]
     Method(String),
     #[error("--auth-token ttl {0:?} is not a duration: give it as 5m")]
     Ttl(String),
@@ -70,8 +74,7 @@ impl Signer {
         }
         let method = method.ok_or(TokenError::Missing("sign-method"))?;
         let algorithm = method.parse().map_err(|_| TokenError::Method(method.to_owned()))?;
-        let symmetric =
-            matches!(algorithm, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512);
+        let symmetric = matches!(algorithm, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512);
         let (sign, verify) = if symmetric {
             let path = private.ok_or(TokenError::Missing("priv-key"))?;
             let secret = read(path)?;

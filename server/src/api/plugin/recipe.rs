@@ -26,7 +26,8 @@ impl Recipe for RecipeService {
             return Err(status::request_too_large());
         }
         let CallRequest { plugin, function, payload } = message;
-        let call = RecipeCall { plugin, function, payload, caller: node.user().unwrap_or_default() };
+        let call =
+            RecipeCall { plugin, function, payload, caller: node.user().unwrap_or_default() };
         let called = node.call_recipe(call).await.map_err(status::of)?;
         let header = Some(header_at(called.revision, &self.node));
         Ok(Response::new(CallResponse { header, payload: called.payload }))

@@ -55,8 +55,7 @@ impl Plugin for PluginService {
         let (node, caller) = self.of_root(&request).await?;
         let DeployRequest { plugins, from_revision } = request.into_inner();
         let plugins = plugins.into_iter().map(wanted).collect::<Result<_, _>>()?;
-        let deployed =
-            node.deploy(plugins, from_revision, caller).await.map_err(status::of)?;
+        let deployed = node.deploy(plugins, from_revision, caller).await.map_err(status::of)?;
         let plugins = deployed.iter().map(generation).collect();
         Ok(self.answer(DeployResponse { header: None, plugins }))
     }

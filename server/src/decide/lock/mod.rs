@@ -47,7 +47,7 @@ pub(super) fn decide(
     match &ask.ask {
         Some(Ask::Enlist(request)) => {
             acquire::enlist(writer, request, &ask.admissions, &ask.user, now_ms)
-        },
+        }
         Some(Ask::AwaitTurn(wait)) => acquire::await_turn(writer, wait, &ask.admissions, now_ms),
         Some(Ask::Leave(leave)) => Ok(leave::leave(writer, leave)),
         Some(Ask::Release(release)) => Ok(leave::release(writer, release)),
