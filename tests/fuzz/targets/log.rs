@@ -42,7 +42,9 @@ fn open(dir: &Path) -> Result<Wal, portunus::wal::OpenError> {
 
 fn append(log: &Wal, entry: Entry) {
     let (done, is_done) = mpsc::channel();
-    let said = Box::new(move |result: std::io::Result<()>| drop(done.send(result.is_ok())));
+    let said = Box::new(move |result: std::io::Result<()>| {
+        let _ = done.send(result.is_ok());
+    });
     log.append(vec![entry], said).expect("an open log takes entries");
     assert!(is_done.recv().expect("an answer comes"), "and keeps them");
 }

@@ -74,6 +74,11 @@ async fn live(url: &str, round: usize) -> Result<()> {
             rpc.lease.lease_grant(grant).await?;
         }
     }
+    // One more for each round, which ends with it and takes its key along.
+    let short = LEASES + 1 + round as i64;
+    rpc.lease.lease_grant(pb::LeaseGrantRequest { ttl: 100_000, id: short }).await?;
+    let leased = pb::PutRequest { key: "leased".into(), lease: short, ..pb::PutRequest::default() };
+    rpc.kv.put(leased).await?;
     put_all(&mut rpc, round).await?;
     let (gone, back) = ("key/00000500", "key/00000600");
     delete(&mut rpc, gone, back).await?;
@@ -82,7 +87,7 @@ async fn live(url: &str, round: usize) -> Result<()> {
     let compaction = pb::CompactionRequest { revision: mark, physical: true };
     rpc.kv.compact(compaction).await?;
     delete(&mut rpc, gone, back).await?;
-    let revoke = pb::LeaseRevokeRequest { id: 3 + round as i64 };
+    let revoke = pb::LeaseRevokeRequest { id: short };
     rpc.lease.lease_revoke(revoke).await?;
     let put = pb::PutRequest { key: gone.into(), value: "again".into(), ..Default::default() };
     rpc.kv.put(put).await?;

@@ -126,14 +126,17 @@ pub fn turn(
     let last = predecessor(writer.head, name, place);
     let after_admitted = last.as_ref().is_some_and(|(last, _)| terms(last).admitted);
     let looked = |turn| Looked { turn, after_admitted };
-    if let Some((last, is_first)) = last
-        && !holds(&last, is_first)
+    let is_first = last.is_none();
+    if let Some((last, last_is_first)) = last
+        && !holds(&last, last_is_first)
     {
         note(writer, &last);
         return looked(Turn::Wait(None));
     }
     let younger = place.map(|place| younger_holders(writer.head, name, place));
-    let held = older(writer.head, name, place).chain(younger.into_iter().flatten());
+    // Whoever is first need not look at the line again.
+    let older = (!is_first).then(|| older(writer.head, name, place));
+    let held = older.into_iter().flatten().chain(younger.into_iter().flatten());
     let held: Vec<Item> = held.cloned().collect();
     held.iter().for_each(|item| note(writer, item));
     let held: Vec<LockRecord> = held.iter().map(terms).collect();

@@ -62,10 +62,10 @@ impl Evaluation<'_> {
             return Came::To(Finding::Wait(said.until), reads, None);
         }
         let request = Request::Lock(LockAsk { admissions: said.words, ..ask.clone() });
-        let added = match !said.waits && self.is_granted(&request) {
-            true => writes.to_decide(),
-            false => Vec::new(),
-        };
+        let mut added = writes.to_decide();
+        if !added.is_empty() && (said.waits || !self.is_granted(&request)) {
+            added.clear();
+        }
         self.decide_on(request, added, reads)
     }
 
