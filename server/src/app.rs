@@ -17,6 +17,7 @@ use crate::node::{self, AutoCompaction, Identity, Node, Options, Parts};
 use crate::ports;
 use crate::raft::{Peer, PeerListener};
 use crate::tls::Dialer;
+use crate::traces::Traces;
 use crate::types::MemberId;
 
 /// Runs a member with this configuration until it is told to stop.
@@ -50,6 +51,7 @@ async fn serve(config: Config) -> Result<Node> {
     if config.checks.initial {
         node.check_before_serving().await?;
     }
+    let traces = api_options.traces.clone();
     let server = api::Server::new(&node, api_options)?;
     let (close, closed) = tokio::sync::oneshot::channel::<()>();
     let mut serving = tokio::spawn(server.serve(client_ports, async move {
@@ -77,6 +79,9 @@ async fn serve(config: Config) -> Result<Node> {
         drop(close);
         // Its own grace bounds it.
         drop((&mut serving).await);
+        if let Some(traces) = traces {
+            drop(tokio::task::spawn_blocking(move || traces.end()).await);
+        }
         node.stop().await;
     };
     if tokio::time::timeout(SHUTDOWN_GRACE, ending).await.is_err() {
@@ -102,6 +107,7 @@ fn api_options(config: &Config) -> Result<api::Options> {
     Ok(api::Options {
         access: api::Access::new(&auth.token, auth.token_ttl, auth.bcrypt_cost)?,
         extensive_metrics: config.extensive_metrics,
+        traces: config.tracing.as_ref().map(Traces::start).transpose()?,
         slow_call: config.serving.warning_unary_request_duration,
         cors: api::Cors::new(config.cors.clone()),
         hosts: api::Hosts::new(config.serving.host_whitelist.clone()),

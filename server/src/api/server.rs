@@ -47,6 +47,7 @@ use crate::limits::{DEPLOY_BYTES_MAX, REQUEST_OVERHEAD_BYTES, SHUTDOWN_GRACE};
 use crate::node::Node;
 use crate::raft::Leadership;
 use crate::tls::{Door, Incoming};
+use crate::traces::Traces;
 
 /// Bytes a client may send on one stream before it must wait: the largest request fits, so that
 /// none takes a round trip more.
@@ -68,6 +69,8 @@ pub struct Options {
     pub keepalive_timeout: Duration,
     /// Measure how long calls take, too (`--metrics=extensive`).
     pub extensive_metrics: bool,
+    /// Trace calls (`--enable-distributed-tracing`).
+    pub traces: Option<Traces>,
     /// Calls that take longer are logged (`--warning-unary-request-duration`).
     pub slow_call: Duration,
     /// Which web pages may call (`--cors`).
@@ -88,6 +91,7 @@ impl Default for Options {
             keepalive_interval: Some(Duration::from_secs(2 * 60 * 60)),
             keepalive_timeout: Duration::from_secs(20),
             extensive_metrics: false,
+            traces: None,
             slow_call: Duration::from_millis(300),
             cors: Cors::default(),
             hosts: Hosts::default(),
@@ -154,6 +158,7 @@ impl Server {
             clock: Clock::system(),
             histograms: options.extensive_metrics,
             slow: options.slow_call,
+            traces: options.traces.clone(),
         };
         let table = Arc::new(Table::new(&names, &timing));
         let services = Metered::new(routes.clone(), table.clone());

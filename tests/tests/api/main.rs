@@ -19,6 +19,7 @@ mod metrics;
 mod put;
 mod range;
 mod service;
+mod traces;
 mod txn;
 mod watch;
 mod watch_history;

@@ -73,8 +73,11 @@ pub fn allowance(
         };
         // A disabled one holds nothing up.
         if binding.mode == Mode::Disabled {
-            said =
-                Some(QueueReadiness { plugin: plugin.to_owned(), ready: true, ..QueueReadiness::default() });
+            said = Some(QueueReadiness {
+                plugin: plugin.to_owned(),
+                ready: true,
+                ..QueueReadiness::default()
+            });
         }
     }
     let said = said.as_ref();
