@@ -92,6 +92,7 @@ mod queue_condition;
 mod range;
 mod recipe;
 mod rt;
+mod tape;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 mod time;

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::bindings::host::portunus::plugin::types;
 use crate::error::Stop;
+use crate::tape::{self, Node};
 use crate::{Context, Error, Outcome};
 
 /// A payload or a reply as it is on the wire, instead of JSON.
@@ -28,11 +29,17 @@ pub trait Args: Sized {
 
 impl<T: DeserializeOwned> Args for T {
     fn from_payload(payload: &[u8]) -> Result<Self, String> {
-        // One place that parses, as each is a parser of its own in the guest.
-        let texts: &[&[u8]] = if payload.is_empty() { &[b"null", b"{}"] } else { &[payload] };
+        let parsed;
+        let choices: &[&[Node<'_>]] = if payload.is_empty() {
+            &[&[Node::Null], &[Node::Object(0)]]
+        } else {
+            parsed = tape::parse(payload).map_err(|error| error.to_string())?;
+            &[&parsed]
+        };
+        // One place that reads, as each is a reader of its own in the guest.
         let mut why = String::new();
-        for text in texts {
-            match serde_json::from_slice(text) {
+        for nodes in choices {
+            match tape::read(nodes) {
                 Ok(args) => return Ok(args),
                 Err(error) => why = error.to_string(),
             }
