@@ -1,7 +1,7 @@
 //! Builds plugin crates for wasm32-unknown-unknown and turns them into components, the form the
 //! server loads. Used by the test suite and by `portunus plugin build`; knows nothing of the
 //! server. The build does not inherit what an outer cargo put into the environment, so it comes
-//! out the same whether it is started by hand or from a build script, and on which machine.
+//! out the same whether it is started by hand or from a build script.
 
 mod names;
 mod paths;

@@ -1,6 +1,7 @@
 //! Which directories of the builder's machine a guest's panics would name, and what they name
-//! instead: the same on every machine, so that the same source gives the same digest, and nobody
-//! learns who compiled it where.
+//! instead: the same on every machine, so that nobody learns who compiled it where. The digest may
+//! still differ between two places: cargo tells packages outside the workspace apart by theirs, and
+//! the compiler orders functions by that.
 
 use std::path::Path;
 
