@@ -14,8 +14,9 @@ use crate::{Context, Error, Outcome};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Bytes(pub Vec<u8>);
 
-/// What a recipe may take after its context: anything that serde can make from JSON, or
-/// [`Bytes`]. An empty payload stands for JSON's `null`, or an object without fields.
+/// What a recipe may take after its context: anything that serde can make from JSON, except for
+/// serde_json's `RawValue`, or [`Bytes`]. An empty payload stands for JSON's `null`, or an object
+/// without fields.
 #[diagnostic::on_unimplemented(
     message = "a recipe cannot take `{Self}`",
     label = "serde cannot make this from a payload",

@@ -7,9 +7,12 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::{Node, Wrong};
 
+/// Room for what most arguments and small values are made of.
+const NODES_USUAL: usize = 16;
+
 /// The nodes of a whole text.
 pub(crate) fn parse(text: &[u8]) -> Result<Vec<Node<'_>>, Wrong> {
-    let mut nodes = Vec::new();
+    let mut nodes = Vec::with_capacity(NODES_USUAL);
     let mut reader = serde_json::Deserializer::from_slice(text);
     let parsed = Fill(&mut nodes).deserialize(&mut reader).and_then(|()| reader.end());
     parsed.map_or_else(|error| Err(Wrong::new(error.to_string())), |()| Ok(nodes))
