@@ -18,8 +18,8 @@ async fn node(mut client: Client, name: &str, crash: oneshot::Receiver<()>) -> R
     client.put(RESULT, format!("index by {name}"), None).await?;
     if crash.await.is_ok() {
         // What a crash comes to in the end: the lease is gone, and all that hung on it.
-        client.lease_revoke(lease).await?;
         println!("{name} vanishes from term {term}");
+        client.lease_revoke(lease).await?;
     }
     Ok(())
 }

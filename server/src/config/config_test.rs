@@ -266,7 +266,11 @@ fn refusals_name_the_variable_when_that_is_where_the_value_came_from() {
             "0",
             "invalid value \"0\" for PORTUNUS_MAX_TXN_OPS: expected a whole number above 0",
         ),
-        ("ETCD_WAL_DIR", "w", "ETCD_WAL_DIR: not supported: the log lives under --data-dir"),
+        (
+            "ETCD_DISCOVERY",
+            "u",
+            "ETCD_DISCOVERY: not supported: name the members in --initial-cluster",
+        ),
     ];
     for (name, value, expected) in cases {
         assert_eq!(config(&[], &[(name, value)]).map(|_| ()), Err(expected.to_owned()));

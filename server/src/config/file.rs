@@ -14,8 +14,10 @@ use crate::config::read::{Values, refuse_unless_off};
 /// Variables that name the file, where no flag does; the first wins.
 const VARIABLES: [&str; 2] = ["PORTUNUS_CONFIG_FILE", "ETCD_CONFIG_FILE"];
 
-/// Sections: the prefix of the flags in it, and keys whose flags have another name.
-const SECTIONS: &[(&str, &str, &[(&str, &str)])] = &[
+/// A section, the prefix of the flags in it, and keys whose flags have another name.
+type Section = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+const SECTIONS: &[Section] = &[
     (
         "client-transport-security",
         "",

@@ -155,7 +155,7 @@ fn what_makes_no_sense_is_named_with_its_place() {
     for (text, expected) in cases {
         assert_eq!(config(text).map(drop), Err(expected.to_owned()), "{text}");
     }
-    for broken in ["a: b: c", "- a\n- b", "name: 'x", "name: a\nname: b", "\t"] {
+    for broken in ["a: b: c", "- a\n- b", "name: 'x", "name: a\nname: b"] {
         let refused = config(broken).map(drop).expect_err(broken);
         assert!(refused.starts_with("config file p.yml: "), "{broken}: {refused}");
     }

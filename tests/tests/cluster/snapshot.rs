@@ -124,6 +124,8 @@ async fn after_a_bump_watchers_hear_that_the_past_is_gone() -> Result<()> {
     assert_eq!((got.header().context("header")?.revision(), got.count()), (bumped, 39));
     let options = Some(WatchOptions::new().with_start_revision(at));
     let mut watch = client.watch("key/", options).await?;
+    let created = watch.message().await?.context("an answer")?;
+    assert!(created.created(), "first as any watch, as etcd has it: {created:?}");
     let told = watch.message().await?.context("an answer")?;
     assert_eq!((told.canceled(), told.compact_revision()), (true, bumped));
     let put = client.put("key/8", "new", None).await?.header().context("header")?.revision();
@@ -229,7 +231,7 @@ async fn the_stream_is_etcds() -> Result<()> {
     let sum = pieces.pop().context("a last piece")?;
     assert_eq!((sum.blob.len(), sum.remaining_bytes), (32, 0));
     let mut left: u64 = pieces.iter().map(|piece| piece.blob.len() as u64).sum();
-    assert!(left > 0 && left % 4096 == 0, "{left} bytes are whole pages");
+    assert!(left > 0 && left.is_multiple_of(4096), "{left} bytes are whole pages");
     for piece in &pieces {
         left -= piece.blob.len() as u64;
         assert_eq!(piece.remaining_bytes, left);

@@ -24,7 +24,7 @@ async fn a_lock_has_one_holder_and_its_token_keeps_the_others_out() -> Result<()
     let mut plugins = Plugins::connect(&cluster.members[0].client_url).await?;
     let guard = Binding {
         config: "lock = door".into(),
-        grant_read: vec![KeyRange { key: "door/".into(), range_end: "door0".into() }],
+        grant_read: vec![KeyRange { key: "door".into(), range_end: "doos".into() }],
         ..binding(Point::WritePolicy, "guarded/")
     };
     plugins.deploy(vec![plugin("fencing", env!("PLUGIN_FENCING"), vec![guard])?]).await?;

@@ -1,6 +1,6 @@
 //! A directory with an authority and what it signed, members that use it, and clients of them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use portunus::tls::{ClientOptions, Connector, Dialer, Target};
@@ -71,7 +71,7 @@ impl Site {
     }
 }
 
-pub fn flag(name: &str, path: &PathBuf) -> String {
+pub fn flag(name: &str, path: &Path) -> String {
     format!("--{name}={}", path.display())
 }
 

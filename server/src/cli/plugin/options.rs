@@ -26,7 +26,7 @@ enum Command {
     /// Run a crate's tests, natively
     Test(build::Test),
     /// Put plugins in place; a name that exists gets a new generation
-    Deploy(deploy::Deploy),
+    Deploy(Box<deploy::Deploy>),
     /// Show what is deployed
     List(show::List),
     /// Show what a component offers, deployed or not

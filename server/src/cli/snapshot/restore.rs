@@ -98,7 +98,7 @@ fn configure(options: &Restore) -> anyhow::Result<Result<Config, crate::config::
     if let Some(dir) = &options.data_dir {
         flags.push(flag("data-dir", dir.to_str().context("--data-dir is not UTF-8")?));
     }
-    let values = match read::read(flags.into_iter(), std::iter::empty()) {
+    let values = match read::read(flags, std::iter::empty()) {
         Ok(Request::Serve(values)) => values,
         Ok(_) => bail!("flags that say how a member starts were taken for others"),
         Err(error) => return Ok(Err(error)),
