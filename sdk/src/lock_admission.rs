@@ -98,7 +98,7 @@ impl Place {
         if self.metadata.is_empty() {
             return Ok(None);
         }
-        serde_json::from_slice(&self.metadata).map(Some).map_err(|error| {
+        crate::tape::from_json(&self.metadata).map(Some).map_err(|error| {
             Error(Stop::Refuse(format!("the lock's metadata does not parse: {error}")))
         })
     }
