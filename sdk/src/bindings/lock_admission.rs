@@ -209,8 +209,9 @@ pub mod portunus {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Whether nobody who came before the request waits any more. Rests on the place before it
-            /// alone, so a release wakes only the next.
+            /// Whether nobody who came before the request waits any more. A request that is told no and
+            /// waits rests on the place before it and not on the holders: it is asked again when it is
+            /// next, so a release wakes nobody else.
             #[allow(async_fn_in_trait)]
             pub fn is_next() -> bool {
                 unsafe {
