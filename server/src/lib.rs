@@ -16,6 +16,7 @@ pub mod wal;
 
 pub mod mvcc;
 
+pub mod auth;
 pub mod lease;
 
 pub mod machine;

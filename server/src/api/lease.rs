@@ -13,6 +13,7 @@ use portunus_proto::etcdserverpb::{
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::answer::{Headed, header_at, write};
+use super::caller::acting;
 use super::ending::Ending;
 use super::status;
 use crate::decide;
@@ -54,7 +55,7 @@ impl Lease for LeaseService {
         request: Request<Streaming<LeaseKeepAliveRequest>>,
     ) -> Result<Response<KeepAlives>, Status> {
         let end = self.ending.of(request.metadata());
-        let node = self.node.clone();
+        let node = acting(&self.node, &request);
         let kept = request
             .into_inner()
             .map(move |asked| keep_alive(node.clone(), asked))
@@ -66,8 +67,9 @@ impl Lease for LeaseService {
         &self,
         request: Request<LeaseTimeToLiveRequest>,
     ) -> Result<Response<LeaseTimeToLiveResponse>, Status> {
+        let node = acting(&self.node, &request);
         let LeaseTimeToLiveRequest { id, keys } = request.into_inner();
-        let left = self.node.lease_time_to_live(LeaseId(id), keys).await.map_err(status::of)?;
+        let left = node.lease_time_to_live(LeaseId(id), keys).await.map_err(status::of)?;
         let answer = LeaseTimeToLiveResponse {
             header: None,
             id,
@@ -80,9 +82,9 @@ impl Lease for LeaseService {
 
     async fn lease_leases(
         &self,
-        _request: Request<LeaseLeasesRequest>,
+        request: Request<LeaseLeasesRequest>,
     ) -> Result<Response<LeaseLeasesResponse>, Status> {
-        let ids = self.node.leases().await.map_err(status::of)?;
+        let ids = acting(&self.node, &request).leases().await.map_err(status::of)?;
         let leases = ids.into_iter().map(|LeaseId(id)| LeaseStatus { id }).collect();
         Ok(Response::new(LeaseLeasesResponse { header: None, leases }.headed(&self.node)))
     }

@@ -5,7 +5,8 @@ use bytes::Bytes;
 use super::writer::Writer;
 use super::{Cx, Draft, Refusal, Reply, Request, Write};
 use super::{
-    alarm, compact, gate, guard, kv, lease, lock, policy, queue, quota, registry, trigger, txn,
+    alarm, auth, compact, gate, guard, kv, lease, lock, policy, queue, quota, registry, trigger,
+    txn,
 };
 use crate::machine::State;
 
@@ -63,6 +64,7 @@ pub fn decide(
         Request::SetTrigger(request) => trigger::set(&mut writer, request)?,
         Request::Lock(ask) => Reply::Lock(lock::decide(&mut writer, ask, cx.now_ms)?),
         Request::Queue(ask) => Reply::Queue(queue::decide(&mut writer, ask, cx)?),
+        Request::Auth(ask) => auth::decide(&mut writer, ask, cx.now_ms)?,
         Request::Publish(own) => registry::publish(&mut writer, own),
         Request::RaiseFeatureLevel(level) => registry::raise_level(&mut writer, *level),
     };

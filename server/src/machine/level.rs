@@ -11,7 +11,14 @@ pub const FEATURE_LEVEL: u32 = 1;
 /// that was released, and [`FEATURE_LEVEL`] follows.
 pub fn level(effect: &Effect) -> u32 {
     match effect {
-        Effect::Request { .. } => 1,
+        Effect::Request { .. }
+        | Effect::AuthSet { .. }
+        | Effect::AuthUserPut(_)
+        | Effect::AuthUserDrop { .. }
+        | Effect::AuthRolePut(_)
+        | Effect::AuthRoleDrop { .. }
+        | Effect::TokenPut { .. }
+        | Effect::TokenDrop { .. } => 1,
         // What the first version could read.
         Effect::Put(_)
         | Effect::Delete { .. }

@@ -6,6 +6,7 @@ mod alarm;
 mod compact;
 mod compat;
 mod conversation;
+mod corpus;
 mod deploy;
 mod fixture;
 mod flags;

@@ -68,6 +68,7 @@ pub fn enlist(
     writer: &mut Writer<'_>,
     request: &LockAcquireRequest,
     said: &[LockAdmission],
+    user: &str,
     now_ms: u64,
 ) -> Result<LockSaid, Refusal> {
     check(request)?;
@@ -86,6 +87,7 @@ pub fn enlist(
         lock_delay_ms: request.lock_delay_ms.max(0),
         revocation: String::new(),
         admitted: false,
+        user: user.to_owned(),
     };
     let mut found = Vec::with_capacity(request.names.len());
     let mut granted = true;

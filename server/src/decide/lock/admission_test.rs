@@ -59,7 +59,7 @@ fn words(word: LockWord) -> Vec<LockAdmission> {
 fn enlisting(lease: i64, word: LockWord) -> Request {
     let names = vec![NAME.into()];
     let enlist = Ask::Enlist(LockAcquireRequest { names, lease, ..Default::default() });
-    Request::Lock(LockAsk { ask: Some(enlist), admissions: words(word) })
+    Request::Lock(LockAsk { ask: Some(enlist), admissions: words(word), ..LockAsk::default() })
 }
 
 fn enlist(world: &mut Stepper, lease: i64, word: LockWord) -> LockPlace {
@@ -68,12 +68,12 @@ fn enlist(world: &mut Stepper, lease: i64, word: LockWord) -> LockPlace {
 
 fn admit(world: &mut Stepper, place: LockPlace) -> LockPlace {
     let wait = Ask::AwaitTurn(LockAwait { places: vec![place] });
-    let ask = LockAsk { ask: Some(wait), admissions: words(LockWord::Admit) };
+    let ask = LockAsk { ask: Some(wait), admissions: words(LockWord::Admit), ..LockAsk::default() };
     said(world.tell(Request::Lock(ask))).places.remove(0)
 }
 
 fn native(ask: Ask) -> Request {
-    Request::Lock(LockAsk { ask: Some(ask), admissions: Vec::new() })
+    Request::Lock(LockAsk { ask: Some(ask), admissions: Vec::new(), ..LockAsk::default() })
 }
 
 fn wait(world: &mut Stepper, place: &LockPlace) -> u64 {
@@ -187,7 +187,7 @@ fn a_lock_below_another_has_a_line_of_its_own() {
     let admissions = vec![LockAdmission { name: "l/a/b".into(), word: LockWord::Admit.into() }];
     let names = vec!["l/a/b".into()];
     let below = Ask::Enlist(LockAcquireRequest { names, lease: 1, ..Default::default() });
-    said(world.tell(Request::Lock(LockAsk { ask: Some(below), admissions })));
+    said(world.tell(Request::Lock(LockAsk { ask: Some(below), admissions, ..LockAsk::default() })));
     assert!(holders(&world).is_empty());
     let place = enlist(&mut world, 2, LockWord::Admit);
     assert!(predecessor(&world.head, &NAME.into(), LeaseId(2)).is_none());

@@ -79,7 +79,14 @@ impl Evaluation<'_> {
         if named.binding.mode == Mode::Disabled {
             return self.decide_on(with(true, Vec::new()), Vec::new(), reads);
         }
-        let heard = hear(self.shared, named, &self.state, dequeue, &mut reads, self.now_ms);
+        let heard = hear(
+            self.shared,
+            (named, self.user.as_deref()),
+            &self.state,
+            dequeue,
+            &mut reads,
+            self.now_ms,
+        );
         let Heard { word: answer, writes } = match heard {
             Ok(heard) => heard,
             Err(NotHeard::Compiling) => return Came::NotReady,
@@ -139,7 +146,7 @@ enum NotHeard {
 /// Asks the plugin what may leave the queue.
 fn hear(
     shared: &Shared,
-    named: &Arc<Named>,
+    (named, user): (&Arc<Named>, Option<&str>),
     state: &State,
     dequeue: &QueueDequeueRequest,
     reads: &mut ReadSet,
@@ -162,7 +169,7 @@ fn hear(
         wanted: dequeue.max.max(1),
     };
     let mut writes = Writes::default();
-    writes.begin(author(named, None, 1, &[]));
+    writes.begin(author(named, user, 1, &[]));
     let guest = Guest {
         binding: &named.binding,
         overlay: Overlay { state, writes: &mut writes, at: state.next_revision().main },
@@ -170,7 +177,7 @@ fn hear(
         taken: &|key| is_queues_own(&dequeue.queue, key),
         now_ms,
     };
-    let word = bound.ready(&mut QueueView { guest, queue }, Caller::default(), &asked);
+    let word = bound.ready(&mut QueueView { guest, queue }, Caller { user }, &asked);
     Ok(Heard { word, writes })
 }
 
@@ -193,7 +200,7 @@ pub fn condition_word(
         return Some(Some(says(true, String::new())));
     }
     let dequeue = QueueDequeueRequest { queue: name.clone(), ..QueueDequeueRequest::default() };
-    let word = match hear(shared, named, state, &dequeue, &mut ReadSet::on(state), now_ms) {
+    let word = match hear(shared, (named, None), state, &dequeue, &mut ReadSet::on(state), now_ms) {
         Ok(heard) => heard.word.map_err(|error| error.to_string()),
         Err(NotHeard::Compiling) => return None,
         Err(NotHeard::Broken(why)) => Err(why),
