@@ -56,8 +56,10 @@ impl AuthService {
             if !auth.enabled {
                 return Err(AuthRefusal::NotEnabled);
             }
-            let user = auth.user(name).filter(|user| !user.is_passwordless());
-            let user = user.ok_or(AuthRefusal::Failed)?;
+            let user = auth.user(name).ok_or(AuthRefusal::Failed)?;
+            if user.is_passwordless() {
+                return Err(AuthRefusal::Passwordless);
+            }
             let hash = String::from_utf8_lossy(&user.record.password).into_owned();
             Ok(Known { hash, revision: auth.revision })
         });

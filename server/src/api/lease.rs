@@ -12,6 +12,7 @@ use portunus_proto::etcdserverpb::{
 };
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
+use super::access::Credentials;
 use super::answer::{Headed, header_at, write};
 use super::caller::acting;
 use super::ending::Ending;
@@ -28,6 +29,7 @@ const KEEP_ALIVES_IN_FLIGHT: usize = 64;
 pub struct LeaseService {
     pub node: Node,
     pub ending: Ending,
+    pub credentials: Credentials,
 }
 
 type KeepAlives = Pin<Box<dyn Stream<Item = Result<LeaseKeepAliveResponse, Status>> + Send>>;
@@ -55,10 +57,10 @@ impl Lease for LeaseService {
         request: Request<Streaming<LeaseKeepAliveRequest>>,
     ) -> Result<Response<KeepAlives>, Status> {
         let end = self.ending.of(request.metadata());
-        let node = acting(&self.node, &request);
+        let (node, credentials) = (acting(&self.node, &request), self.credentials.clone());
         let kept = request
             .into_inner()
-            .map(move |asked| keep_alive(node.clone(), asked))
+            .map(move |asked| keep_alive(credentials.again(&node), asked))
             .buffered(KEEP_ALIVES_IN_FLIGHT);
         Ok(Response::new(Box::pin(end.cut(kept))))
     }

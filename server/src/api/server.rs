@@ -275,14 +275,22 @@ fn add_services(node: &Node, access: &Access, stopping: &Stopping) -> Routes {
 
     let kv = KvServer::new(KvService { node: node(), ending: ending.clone() })
         .max_decoding_message_size(message_bytes);
-    let watch = WatchServer::new(WatchService { node: node(), ending: ending.clone() })
-        .max_decoding_message_size(message_bytes);
+    let watch = WatchServer::new(WatchService {
+        credentials: credentials.clone(),
+        node: node(),
+        ending: ending.clone(),
+    })
+    .max_decoding_message_size(message_bytes);
     let lock = LockServer::new(LockService { node: node(), ending: ending.clone() })
         .max_decoding_message_size(message_bytes);
     let election = ElectionServer::new(ElectionService { node: node(), ending: ending.clone() })
         .max_decoding_message_size(message_bytes);
-    let lease = LeaseServer::new(LeaseService { node: node(), ending: ending.clone() })
-        .max_decoding_message_size(message_bytes);
+    let lease = LeaseServer::new(LeaseService {
+        credentials: credentials.clone(),
+        node: node(),
+        ending: ending.clone(),
+    })
+    .max_decoding_message_size(message_bytes);
     let cluster = ClusterServer::new(ClusterService { node: node() })
         .max_decoding_message_size(message_bytes);
     let maintenance = MaintenanceServer::new(MaintenanceService { node: node() })

@@ -141,6 +141,10 @@ fn auth_text(refusal: AuthRefusal) -> (Code, &'static str) {
         AuthRefusal::InvalidManagement => {
             (Code::InvalidArgument, "etcdserver: invalid auth management")
         }
+        // etcd has no code for it.
+        AuthRefusal::Passwordless => {
+            (Code::Unknown, "auth: authentication failed, password was given for no password user")
+        }
         AuthRefusal::OldRevision => {
             (Code::InvalidArgument, "etcdserver: revision of auth store is old")
         }

@@ -16,6 +16,7 @@ use portunus_proto::etcdserverpb::{
 use tokio::time::Instant;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
+use super::access::Credentials;
 use super::caller::acting;
 use super::ending::Ending;
 use super::status;
@@ -29,6 +30,7 @@ const PACE: Duration = Duration::from_millis(1);
 
 /// Serves etcd's Watch service.
 pub struct WatchService {
+    pub credentials: Credentials,
     pub node: Node,
     pub ending: Ending,
 }
@@ -46,6 +48,7 @@ impl Watch for WatchService {
         let end = self.ending.of(request.metadata());
         let conversation = Conversation {
             node: acting(&self.node, &request),
+            credentials: self.credentials.clone(),
             session: self.node.watch_hub().open(),
             refused: VecDeque::new(),
             requests: request.into_inner(),
@@ -63,6 +66,7 @@ impl Watch for WatchService {
 /// One watch stream.
 struct Conversation {
     node: Node,
+    credentials: Credentials,
     session: WatchStream,
     requests: Streaming<WatchRequest>,
     /// Answers to what may not be watched.
@@ -104,7 +108,7 @@ impl Conversation {
         &self,
         create: &WatchCreateRequest,
     ) -> impl Future<Output = Result<(), Error>> + Send + use<> {
-        let (node, end) = (self.node.clone(), create.range_end.clone());
+        let (node, end) = (self.credentials.again(&self.node), create.range_end.clone());
         let key = match create.key.is_empty() {
             true => Bytes::from_static(b"\0"),
             false => create.key.clone(),

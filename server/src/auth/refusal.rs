@@ -37,10 +37,12 @@ pub enum AuthRefusal {
     InvalidManagement,
     #[error("revision of auth store is old")]
     OldRevision,
+    #[error("authentication failed, password was given for no password user")]
+    Passwordless,
 }
 
 /// In the order of their numbers between members, which are for ever.
-const ALL: [AuthRefusal; 17] = [
+const ALL: [AuthRefusal; 18] = [
     AuthRefusal::NoRootUser,
     AuthRefusal::NoRootRole,
     AuthRefusal::UserExists,
@@ -58,6 +60,7 @@ const ALL: [AuthRefusal; 17] = [
     AuthRefusal::InvalidToken,
     AuthRefusal::InvalidManagement,
     AuthRefusal::OldRevision,
+    AuthRefusal::Passwordless,
 ];
 
 impl AuthRefusal {

@@ -113,7 +113,7 @@ async fn execute(options: &Options) -> anyhow::Result<ExitCode> {
 
 async fn acquire(
     options: &Options,
-    mut client: LockClient<tonic::transport::Channel>,
+    mut client: LockClient<crate::dial::Channel>,
     lease: i64,
 ) -> anyhow::Result<Vec<LockPlace>> {
     let mode = match (options.permits, options.shared) {

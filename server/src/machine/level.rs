@@ -11,14 +11,7 @@ pub const FEATURE_LEVEL: u32 = 1;
 /// that was released, and [`FEATURE_LEVEL`] follows.
 pub fn level(effect: &Effect) -> u32 {
     match effect {
-        Effect::Request { .. }
-        | Effect::AuthSet { .. }
-        | Effect::AuthUserPut(_)
-        | Effect::AuthUserDrop { .. }
-        | Effect::AuthRolePut(_)
-        | Effect::AuthRoleDrop { .. }
-        | Effect::TokenPut { .. }
-        | Effect::TokenDrop { .. } => 1,
+        Effect::Request { .. } => 1,
         // What the first version could read.
         Effect::Put(_)
         | Effect::Delete { .. }
@@ -36,6 +29,13 @@ pub fn level(effect: &Effect) -> u32 {
         | Effect::TriggerDrop { .. }
         | Effect::Publish(_)
         | Effect::By { .. }
+        | Effect::AuthSet { .. }
+        | Effect::AuthUserPut(_)
+        | Effect::AuthUserDrop { .. }
+        | Effect::AuthRolePut(_)
+        | Effect::AuthRoleDrop { .. }
+        | Effect::TokenPut { .. }
+        | Effect::TokenDrop { .. }
         | Effect::FeatureLevel(_) => 0,
     }
 }

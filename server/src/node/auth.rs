@@ -16,6 +16,11 @@ impl Node {
         Self { shared: self.shared.clone(), caller }
     }
 
+    /// On whose behalf this handle asks.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
     /// The user behind this handle; none while auth is off.
     pub fn user(&self) -> Option<String> {
         self.shared.applied.with(|now| now.state.auth().user_of(&self.caller).map(str::to_owned))

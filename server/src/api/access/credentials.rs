@@ -1,9 +1,12 @@
 //! From a request's headers and its connection to a [`Caller`]. A few look-ups per request; what a
 //! credential is worth is found out where the request is decided.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use parking_lot::Mutex;
 use tonic::codegen::http::header::AUTHORIZATION;
 use tonic::codegen::http::{Extensions, HeaderMap, HeaderName};
 
@@ -21,11 +24,13 @@ const BEARER: &str = "Bearer ";
 pub struct Credentials {
     node: Node,
     scheme: Arc<Scheme>,
+    /// Tokens whose renewal is under way.
+    renewing: Arc<Mutex<HashSet<Bytes>>>,
 }
 
 impl Credentials {
     pub fn new(node: Node, scheme: Arc<Scheme>) -> Self {
-        Self { node, scheme }
+        Self { node, scheme, renewing: Arc::default() }
     }
 
     /// Notes in the request's extensions who makes it. A token counts before a certificate.
@@ -47,12 +52,21 @@ impl Credentials {
                 Some((user, revision)) => Caller::Signed { user, revision },
                 None => Caller::Invalid,
             },
-            Scheme::Simple { ttl } => self.simple(token, *ttl),
+            Scheme::Simple { ttl } => self.simple(digest(token), *ttl),
         }
     }
 
-    fn simple(&self, token: &str, ttl: Duration) -> Caller {
-        let digest = digest(token);
+    /// The handle for the next request of a stream: a token is used by it as by any other.
+    pub fn again(&self, node: &Node) -> Node {
+        match (node.caller(), &*self.scheme) {
+            (Caller::Token(digest), Scheme::Simple { ttl }) => {
+                node.acting(self.simple(digest.clone(), *ttl))
+            }
+            _ => node.clone(),
+        }
+    }
+
+    fn simple(&self, digest: Bytes, ttl: Duration) -> Caller {
         let until = self.node.auth(|auth| auth.tokens.get(&digest).map(|token| token.until_ms));
         // One that is not known here may be known where the request is decided.
         let Some(until) = until else { return Caller::Token(digest) };
@@ -62,15 +76,23 @@ impl Credentials {
         }
         // Renewed when half of its time is over: two writes in that time, however often it is used.
         if until - now < ttl / 2 {
-            let (node, renew) =
-                (self.node.clone(), AuthAsk::Renew { digest: digest.clone(), until_ms: now + ttl });
-            tokio::spawn(async move {
-                if let Err(error) = node.change_auth(renew).await {
-                    tracing::debug!(?error, "a token was not renewed");
-                }
-            });
+            self.renew(&digest, now + ttl);
         }
         Caller::Token(digest)
+    }
+
+    fn renew(&self, digest: &Bytes, until_ms: u64) {
+        if !self.renewing.lock().insert(digest.clone()) {
+            return;
+        }
+        let (node, renewing, digest) = (self.node.clone(), self.renewing.clone(), digest.clone());
+        tokio::spawn(async move {
+            let renew = AuthAsk::Renew { digest: digest.clone(), until_ms };
+            if let Err(error) = node.change_auth(renew).await {
+                tracing::debug!(?error, "a token was not renewed");
+            }
+            renewing.lock().remove(&digest);
+        });
     }
 }
 

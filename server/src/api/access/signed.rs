@@ -27,8 +27,13 @@ pub enum TokenError {
     Method(String),
     #[error("--auth-token ttl {0:?} is not a duration: give it as 5m")]
     Ttl(String),
-    #[error("--auth-token key {path}: {why}")]
+    #[error(
+        "--auth-token key {path}: {why}; it must be PEM, and private ones of ES256 and EdDSA PKCS#8 \
+         (openssl pkcs8 -topk8 -nocrypt)"
+    )]
     Key { path: String, why: String },
+    #[error("--auth-token key {path} cannot be read: {error}")]
+    Unreadable { path: String, error: std::io::Error },
     #[error("--auth-token has no private key, so this member cannot sign tokens: give priv-key")]
     CannotSign,
     #[error("a token cannot be signed: {0}")]
@@ -117,7 +122,8 @@ impl Signer {
 }
 
 fn read(path: &str) -> Result<Vec<u8>, TokenError> {
-    fs::read(Path::new(path)).map_err(|error| key_error(path, &error))
+    let unreadable = |error| TokenError::Unreadable { path: path.to_owned(), error };
+    fs::read(Path::new(path)).map_err(unreadable)
 }
 
 fn key_error(path: &str, why: &impl ToString) -> TokenError {
