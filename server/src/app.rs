@@ -11,7 +11,7 @@ use crate::api;
 use crate::clock::Clock;
 use crate::config::{self, Config, LogFormat, cluster_id, member_id};
 use crate::effect::Attributes;
-use crate::limits::{QUOTA_BYTES_DEFAULT, SHUTDOWN_GRACE};
+use crate::limits::{LEARNERS_MAX_DEFAULT, QUOTA_BYTES_DEFAULT, SHUTDOWN_GRACE};
 use crate::machine::FEATURE_LEVEL;
 use crate::node::{self, AutoCompaction, Identity, Node, Options, Parts};
 use crate::raft::Peer;
@@ -136,7 +136,7 @@ fn parts(config: &Config) -> Result<Parts> {
         .map(|member| {
             let urls: Vec<String> = member.peer_urls.iter().map(ToString::to_string).collect();
             let id = member_id(&urls, token);
-            (id, Peer { name: member.name.clone(), peer_urls: urls, client_urls: Vec::new() })
+            (id, Peer { name: member.name.clone(), peer_urls: urls, ..Peer::default() })
         })
         .collect();
     let ids: Vec<MemberId> = first_members.iter().map(|(id, _)| *id).collect();
@@ -169,6 +169,8 @@ fn options(config: &Config) -> Options {
     Options {
         election_timeout: config.election,
         max_txn_ops: config.max_txn_ops,
+        strict_reconfig_check: config.strict_reconfig_check,
+        learners_max: LEARNERS_MAX_DEFAULT,
         max_request_bytes: config.max_request_bytes,
         lease_checkpoint_interval: config.lease_checkpoint_interval,
         quota_bytes: match config.quota_bytes {

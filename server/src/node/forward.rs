@@ -27,7 +27,7 @@ impl PeerHandler for Door {
     fn members(&self) -> Option<Vec<(u64, Peer)>> {
         let members = self.0.get()?.members().into_iter().map(|member| {
             let Member { id, name, peer_urls, client_urls, .. } = member;
-            (id.0, Peer { name, peer_urls, client_urls })
+            (id.0, Peer { name, peer_urls, client_urls, joining: false })
         });
         Some(members.collect())
     }

@@ -39,7 +39,12 @@ impl Hand {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let peer = Peer { name: "m".into(), peer_urls: vec![url], client_urls: Vec::new() };
+        let peer = Peer {
+            name: "m".into(),
+            peer_urls: vec![url],
+            client_urls: Vec::new(),
+            joining: false,
+        };
         let mut parts = Parts {
             identity: Identity { cluster: ClusterId(1), member: MemberId(7) },
             options: Options {
@@ -47,6 +52,8 @@ impl Hand {
                 max_txn_ops: 128,
                 max_request_bytes: 1 << 20,
                 quota_bytes: None,
+                strict_reconfig_check: true,
+                learners_max: 1,
                 lease_checkpoint_interval: Duration::from_secs(300),
             },
             data_dir: dir.path().join("data"),

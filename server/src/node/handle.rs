@@ -183,6 +183,10 @@ impl Node {
 
     /// Asks this member's own sequencer.
     pub(super) async fn ask_here(&self, ask: Ask) -> Result<Executed, Bounce> {
+        let ask = match ask {
+            Ask::Member(change) => return self.change_members_here(change).await,
+            ask => ask,
+        };
         let (call, answer) = Call::new(ask);
         match self.shared.queue.try_send(Submission::Call(call)) {
             Ok(()) => {}

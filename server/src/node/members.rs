@@ -47,7 +47,7 @@ impl Node {
                 name,
                 peer_urls: peer.peer_urls.clone(),
                 client_urls,
-                is_learner: !membership.is_voter(*id),
+                is_learner: !membership.is_voter(*id) && !peer.joining,
             }
         });
         members.collect()

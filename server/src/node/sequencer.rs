@@ -241,6 +241,8 @@ impl Sequencer {
                     None => call.answer(Ok(Said::Handled(Handled::Stale)), 0),
                 }
             }
+            // Answered before it comes here.
+            Ask::Member(_) => call.bounce(Failure::NotLeader),
             Ask::KeepAlive(id) => {
                 let id = *id;
                 self.keep_alive(call, id, batch);
@@ -270,7 +272,9 @@ impl Sequencer {
                 advance = Request::Advance(Advance { binding, from, to });
                 &advance
             }
-            Ask::KeepAlive(_) | Ask::TimeToLive { .. } => return call.bounce(Failure::NotLeader),
+            Ask::Member(_) | Ask::KeepAlive(_) | Ask::TimeToLive { .. } => {
+                return call.bounce(Failure::NotLeader);
+            }
         };
         let mut draft = Draft::default();
         let cx = self.shared.decision_limits();

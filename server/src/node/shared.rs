@@ -49,6 +49,9 @@ pub struct Options {
     pub election_timeout: Duration,
     pub max_txn_ops: usize,
     pub max_request_bytes: usize,
+    /// Refuse changes of the members that would lose the quorum.
+    pub strict_reconfig_check: bool,
+    pub learners_max: usize,
     /// Backend quota in bytes; `None` is no quota.
     pub quota_bytes: Option<i64>,
     /// How often the remaining time of leases longer than this is replicated.
@@ -102,6 +105,8 @@ pub struct Shared {
     /// True only while the log names this member as the one voter there is; see the log store's
     /// membership hook, which clears it before a second voter can hear of its election.
     pub sole_voter: Arc<SoleVoter>,
+    /// Held while the members are being changed.
+    pub(super) changing: tokio::sync::Mutex<()>,
     pub(super) group: OnceLock<Group>,
     pub(super) reign: ArcSwap<Option<Leading>>,
     /// The same, for whoever waits for it to change.

@@ -20,6 +20,7 @@ use super::duties::{self, AutoCompaction};
 use super::forward::Door;
 use super::handle::Node;
 use super::lane::Lane;
+use super::membership;
 use super::metrics;
 use super::past::{self, StoreRecords, WatchPast};
 use super::pipeline::Pipeline;
@@ -185,6 +186,7 @@ pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
         sole_voter,
         term: AtomicU64::new(term),
         runtime: tokio::runtime::Handle::current(),
+        changing: tokio::sync::Mutex::default(),
         group: OnceLock::new(),
         reign: ArcSwap::from_pointee(None),
         reigns: watch::Sender::new(None),
@@ -320,6 +322,7 @@ fn launch(built: Built, parts: &Parts) {
     tokio::spawn(duties::follow_bindings(shared.clone()));
     tokio::spawn(duties::forget(shared.clone()));
     tokio::spawn(duties::purge(shared.clone(), parts.catchup_entries));
+    tokio::spawn(membership::reconcile(shared.clone()));
     tokio::spawn(duties::watch_space(shared.clone()));
     tokio::spawn(triggers::follow(node.clone()));
     if let Some(mode) = parts.auto_compaction {

@@ -107,6 +107,7 @@ impl TestMember {
 
     pub fn peer(&self) -> Peer {
         Peer {
+            joining: false,
             name: format!("m{}", self.id),
             peer_urls: vec![format!("http://{}", self.advertised)],
             client_urls: Vec::new(),
