@@ -5,18 +5,19 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use etcd_client::{Client, EventType, PutOptions, WatchOptions};
+use etcd_client::{Client, EventType, PutOptions};
+use portunus_examples::{begin, watch};
 
 const DIR: &str = "examples/push/";
 const STEPS: u32 = 3;
 
 /// A worker: waits for the word, then works and reports. The third dies on its way.
 async fn work(mut client: Client, name: &str) -> Result<()> {
-    let mut word = client.watch(format!("{DIR}steer"), None).await?;
+    let mut word = watch(&mut client, &format!("{DIR}steer")).await?;
     let lease = client.lease_grant(60, None).await?.id();
     let options = || Some(PutOptions::new().with_lease(lease));
     client.put(format!("{DIR}alive/{name}"), "", options()).await?;
-    while word.message().await?.context("the watch goes on")?.events().is_empty() {}
+    word.message().await?.context("the watch goes on")?;
     for step in 1..=STEPS {
         if name == "w3" && step == 2 {
             client.lease_revoke(lease).await?;
@@ -29,8 +30,8 @@ async fn work(mut client: Client, name: &str) -> Result<()> {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let mut console = portunus_examples::begin(DIR).await?;
-    let mut news = console.watch(DIR, Some(WatchOptions::new().with_prefix())).await?;
+    let mut console = begin(DIR).await?;
+    let mut news = watch(&mut console, DIR).await?;
     for name in ["w1", "w2", "w3"] {
         tokio::spawn(work(console.clone(), name));
     }

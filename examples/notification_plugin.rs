@@ -3,8 +3,8 @@
 //! the server wakes it once, with the last step.
 
 use anyhow::{Context, Result};
-use etcd_client::{Client, GetOptions, WatchOptions};
-use portunus_examples::{Trips, begin, call, channel, named, portunus};
+use etcd_client::{Client, GetOptions};
+use portunus_examples::{Trips, begin, call, channel, named, portunus, watch};
 use serde_json::json;
 
 const KEYS: &str = "examples/steps/";
@@ -13,10 +13,8 @@ const WORKERS: usize = 8;
 /// As an etcd client: counts the keys, then counts what the watch tells.
 async fn with_keys(client: &mut Client, trips: &Trips) -> Result<()> {
     let mut console = client.clone();
+    let mut steps = trips.of(watch(&mut console, KEYS)).await?;
     let begun = trips.of(console.get(KEYS, Some(GetOptions::new().with_prefix()))).await?;
-    let from = begun.header().context("a header")?.revision() + 1;
-    let options = WatchOptions::new().with_prefix().with_start_revision(from);
-    let mut steps = trips.of(console.watch(KEYS, Some(options))).await?;
     let mut seen = begun.count() as usize;
     for worker in 0..WORKERS {
         trips.of(client.put(format!("{KEYS}{worker}"), "done", None)).await?;

@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-const PLUGINS: [&str; 6] =
-    ["allow-all", "value-guard", "hostile", "probe", "tally", "fencing"];
+const PLUGINS: [&str; 6] = ["allow-all", "value-guard", "hostile", "probe", "tally", "fencing"];
 
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

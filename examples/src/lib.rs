@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, ensure};
-use etcd_client::{Client, DeleteOptions};
+use etcd_client::{Client, DeleteOptions, WatchOptions, WatchStream};
 use portunus_proto::portunus::v1::CallRequest;
 use portunus_proto::portunus::v1::recipe_client::RecipeClient;
 use serde_json::{Value, json};
@@ -29,6 +29,14 @@ pub async fn begin(prefix: &str) -> Result<Client> {
     let mut client = client.with_context(|| format!("no portunus at {endpoints:?}: start one"))?;
     client.delete(prefix, Some(DeleteOptions::new().with_prefix())).await?;
     Ok(client)
+}
+
+/// A watch of a prefix that is there: whatever happens from now on is told.
+pub async fn watch(client: &mut Client, prefix: &str) -> Result<WatchStream> {
+    let options = WatchOptions::new().with_prefix();
+    let mut watch = client.watch(prefix, Some(options)).await?;
+    while !watch.message().await?.context("the watch goes on")?.created() {}
+    Ok(watch)
 }
 
 /// A connection for the services that only Portunus has.

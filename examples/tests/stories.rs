@@ -115,7 +115,7 @@ fn condition_queue() -> Result<()> {
         format!("part {part} is in {small}; it waits for [\"size>=3: {ready} are ready\"]")
     };
     let story = [
-        format!("the big task is in examples/queue/big; it waits for [\"after {small}: it is not there\"]"),
+        format!("the big task is in examples/queue/big; it waits for [\"after {small}: there is no such key or queue\"]"),
         put(1, 1),
         put(2, 2),
         format!("part 3 is in {small}; it waits for []"),

@@ -1,14 +1,13 @@
 //! A binding's configuration: lines `name = value`, or one JSON object.
 
-use std::borrow::Cow;
-use std::fmt::{self, Display};
+use std::fmt::Display;
 use std::str::FromStr;
 
-use serde::de::{DeserializeOwned, Deserializer as _, MapAccess, Visitor};
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use crate::lines;
 use crate::{Result, refuse};
+use crate::{json, lines};
 
 #[derive(Debug)]
 pub(crate) struct Config {
@@ -65,39 +64,11 @@ impl Config {
 }
 
 /// The text of one field of an object; of a string, what it stands for.
-///
-/// The field alone is looked at: the value of a type that holds any JSON would make every plugin
-/// larger by a quarter.
 fn field(object: &str, name: &str) -> serde_json::Result<Option<String>> {
-    let mut reader = serde_json::Deserializer::from_slice(object.as_bytes());
-    let found = reader.deserialize_map(Field { name })?;
-    reader.end()?;
-    match found.map(RawValue::get) {
+    match json::field_of(object.as_bytes(), name)?.map(RawValue::get) {
         None | Some("null") => Ok(None),
         Some(text) if text.starts_with('"') => serde_json::from_slice(text.as_bytes()).map(Some),
         Some(text) => Ok(Some(text.to_owned())),
-    }
-}
-
-struct Field<'a> {
-    name: &'a str,
-}
-
-impl<'de> Visitor<'de> for Field<'_> {
-    type Value = Option<&'de RawValue>;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
-        while let Some((name, value)) = map.next_entry::<Cow<'_, str>, &RawValue>()? {
-            if name == self.name {
-                found = Some(value);
-            }
-        }
-        Ok(found)
     }
 }
 

@@ -65,6 +65,11 @@ impl Context {
         self.config.setting(name)
     }
 
+    /// The whole configuration, byte for byte as it was given.
+    pub fn configuration(&self) -> &[u8] {
+        &self.call.configuration
+    }
+
     /// The whole configuration as a `T`, from lines or from JSON as for [`Context::config`].
     ///
     /// # Errors

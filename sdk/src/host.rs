@@ -3,5 +3,9 @@
 
 #[cfg(target_arch = "wasm32")]
 pub(crate) use crate::bindings::host::portunus::plugin::{diag, env, store};
+#[cfg(target_arch = "wasm32")]
+pub(crate) use crate::bindings::lock_admission::portunus::plugin::locks;
+#[cfg(target_arch = "wasm32")]
+pub(crate) use crate::bindings::queue_condition::portunus::plugin::queues;
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) use crate::testing::host::{diag, env, store};
+pub(crate) use crate::testing::host::{diag, env, locks, queues, store};

@@ -1,7 +1,7 @@
 //! Write Portunus plugins: your own logic inside the server, as plain functions.
 //!
 //! A plugin is a library crate of type `cdylib`. An attribute makes a function what the server
-//! calls, and a plugin has as many of the three kinds as it needs:
+//! calls, and a plugin has as many of the five kinds as it needs:
 //!
 //! - [`write_policy`]: asked about every transaction that writes under the binding's prefix; it
 //!   allows, refuses, or adds writes to the same transaction. At most one.
@@ -9,6 +9,10 @@
 //!   once. At most one.
 //! - [`recipe`](macro@recipe): called by clients by its name, one transaction each call, which
 //!   may wait. Any number of them, listed in [`recipes!`].
+//! - [`lock_admission`](macro@lock_admission): decides who may hold a lock under the prefix: it
+//!   admits, lets wait, or refuses. At most one.
+//! - [`queue_condition`](macro@queue_condition): decides which items may leave a queue whose
+//!   condition names the plugin. At most one.
 //!
 //! ```
 //! use portunus_sdk::prelude::*;
@@ -63,6 +67,8 @@ extern crate self as portunus_sdk;
 #[rustfmt::skip]
 mod bindings {
     pub mod host;
+    pub mod lock_admission;
+    pub mod queue_condition;
     pub mod recipe;
     pub mod trigger;
     pub mod write_policy;
@@ -72,9 +78,12 @@ mod context;
 mod error;
 mod host;
 mod items;
+pub mod json;
 mod lines;
+mod lock_admission;
 pub mod log;
 pub mod metrics;
+mod queue_condition;
 mod range;
 mod recipe;
 mod rt;
@@ -87,13 +96,17 @@ mod write_policy;
 pub use bindings::host::portunus::plugin::types::{
     Delete, DeleteEvent, Event, Item, Put, PutEvent, Write,
 };
+pub use bindings::lock_admission::portunus::plugin::locks::{LockMode, Place};
+pub use bindings::queue_condition::portunus::plugin::queues::QueueItem;
 #[doc(hidden)]
 pub use bindings::recipe::exports::portunus::plugin::recipe::Outcome;
 pub use bindings::trigger::exports::portunus::plugin::trigger::Missed;
 pub use bindings::write_policy::exports::portunus::plugin::write_policy::Verdict;
 pub use context::Context;
 pub use error::{Error, OrStop, Result, invalid, refuse, wait, wait_until};
-pub use portunus_sdk_macros::{recipe, trigger, write_policy};
+pub use lock_admission::{Admission, IntoAdmission, Lock};
+pub use portunus_sdk_macros::{lock_admission, queue_condition, recipe, trigger, write_policy};
+pub use queue_condition::{IntoReadiness, Queue, Readiness};
 pub use range::Scan;
 pub use recipe::{Args, Bytes, IntoOutcome, Recipes, Reply};
 pub use time::Time;
@@ -102,10 +115,13 @@ pub use write_policy::IntoVerdict;
 
 /// Everything a plugin usually needs.
 pub mod prelude {
+    // A queue's answers are written `Readiness::Wait`: there is one short `Wait`, a lock's.
+    pub use crate::Admission::{Admit, Wait};
     pub use crate::{
-        Batch, Bytes, Context, Delete, Error, Event, Item, OrStop, Put, Result, Time, Verdict,
-        Write, invalid, log, metrics, recipe, recipes, refuse, trigger, wait, wait_until,
-        write_policy,
+        Admission, Batch, Bytes, Context, Delete, Error, Event, Item, Lock, LockMode, OrStop,
+        Place, Put, Queue, QueueItem, Readiness, Result, Time, Verdict, Write, invalid,
+        lock_admission, log, metrics, queue_condition, recipe, recipes, refuse, trigger, wait,
+        wait_until, write_policy,
     };
 }
 
@@ -113,7 +129,11 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod __rt {
     pub use crate::bindings::host::portunus::plugin::types::Context as Call;
-    pub use crate::bindings::{host, recipe, trigger, write_policy};
+    pub use crate::bindings::{
+        host, lock_admission, queue_condition, recipe, trigger, write_policy,
+    };
+    pub use crate::lock_admission::admit;
+    pub use crate::queue_condition::ready;
     pub use crate::recipe::{Entry, Listed, Recipe, answer};
     pub use crate::trigger::handle;
     pub use crate::write_policy::check;

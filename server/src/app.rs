@@ -1,10 +1,10 @@
 //! The wiring: from a configuration to a member that serves, and from a signal to its end.
 
-use std::net::TcpListener;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::api;
@@ -14,7 +14,9 @@ use crate::effect::Attributes;
 use crate::limits::{LEARNERS_MAX_DEFAULT, QUOTA_BYTES_DEFAULT, SHUTDOWN_GRACE};
 use crate::machine::FEATURE_LEVEL;
 use crate::node::{self, AutoCompaction, Identity, Node, Options, Parts};
-use crate::raft::Peer;
+use crate::ports;
+use crate::raft::{Peer, PeerListener};
+use crate::tls::Dialer;
 use crate::types::MemberId;
 
 /// Runs a member with this configuration until it is told to stop.
@@ -41,12 +43,15 @@ async fn serve(config: Config) -> Result<Node> {
         "starting a member"
     );
     // Taken before anything is written: a port in use is the commonest mistake.
-    let listeners = listeners("--listen-client-urls", &config.listen_client_urls).await?;
-    let metrics = self::listeners("--listen-metrics-urls", &config.listen_metrics_urls).await?;
-    let node = node::start(parts(&config)?).await?;
+    let client_ports = ports::of_clients(&config).await?;
+    let (peer_listeners, dialer) = ports::of_peers(&config).await?;
+    let node = node::start(parts(&config, peer_listeners, dialer)).await?;
+    if config.checks.initial {
+        node.check_before_serving().await?;
+    }
     let server = api::Server::new(&node, api_options(&config))?;
     let (close, closed) = tokio::sync::oneshot::channel::<()>();
-    let mut serving = tokio::spawn(server.serve(listeners, metrics, async move {
+    let mut serving = tokio::spawn(server.serve(client_ports, async move {
         // Closed by being sent to or dropped.
         drop(closed.await);
     }));
@@ -91,43 +96,20 @@ fn announce(config: &Config) {
     }
 }
 
-async fn listeners(flag: &str, urls: &[config::Url]) -> Result<Vec<api::Listener>> {
-    let mut listeners = Vec::new();
-    for url in urls {
-        let address = url.as_str().parse::<api::Address>()?;
-        let listener = api::Listener::bind(&address).await;
-        listeners.push(listener.with_context(|| cannot_listen(flag, url))?);
-    }
-    Ok(listeners)
-}
-
 fn api_options(config: &Config) -> api::Options {
     api::Options {
         extensive_metrics: config.extensive_metrics,
+        slow_call: config.serving.warning_unary_request_duration,
         cors: api::Cors::new(config.cors.clone()),
-        ..api::Options::default()
+        hosts: api::Hosts::new(config.serving.host_whitelist.clone()),
+        gateway: config.serving.enable_gateway,
+        max_concurrent_streams: config.serving.max_concurrent_streams,
+        keepalive_interval: config.serving.keepalive_interval,
+        keepalive_timeout: config.serving.keepalive_timeout,
     }
 }
 
-fn cannot_listen(flag: &str, url: &config::Url) -> String {
-    format!("cannot listen on {flag} {url}: stop what listens there, or name another address")
-}
-
-fn peer_listeners(config: &Config) -> Result<Vec<TcpListener>> {
-    let bind = |url: &config::Url| {
-        let Some((host, port)) = url.host_port() else {
-            anyhow::bail!("--listen-peer-urls {url}: peers need http://HOST:PORT");
-        };
-        let host = if host.is_empty() { "0.0.0.0" } else { host };
-        let listener = TcpListener::bind((host, port));
-        let listener = listener.with_context(|| cannot_listen("--listen-peer-urls", url))?;
-        listener.set_nonblocking(true)?;
-        Ok(listener)
-    };
-    config.listen_peer_urls.iter().map(bind).collect()
-}
-
-fn parts(config: &Config) -> Result<Parts> {
+fn parts(config: &Config, peer_listeners: Vec<PeerListener>, dialer: Arc<Dialer>) -> Parts {
     let token = &config.initial_cluster_token;
     let first_members: Vec<(MemberId, Peer)> = config
         .initial_cluster
@@ -149,20 +131,24 @@ fn parts(config: &Config) -> Result<Parts> {
         client_urls: config.advertise_client_urls.iter().map(ToString::to_string).collect(),
         feature_level: FEATURE_LEVEL,
     };
-    Ok(Parts {
+    Parts {
         identity,
         options: options(config),
         data_dir: config.data_dir.clone(),
         clock: Clock::system(),
         heartbeat: config.heartbeat,
         attributes,
-        peer_listeners: peer_listeners(config)?,
+        peer_listeners,
+        dialer,
         first_members,
         no_fsync: config.unsafe_no_fsync,
         catchup_entries: config.snapshot_catchup_entries,
         progress_interval: config.watch_progress_notify_interval,
         auto_compaction: config.auto_compaction.map(auto_compaction),
-    })
+        corrupt_check: config.checks.periodic,
+        compact_hash_check: config.checks.compaction,
+        wal_dir: config.wal_dir.clone(),
+    }
 }
 
 fn options(config: &Config) -> Options {

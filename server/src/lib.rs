@@ -9,6 +9,7 @@ pub mod limits;
 pub mod metrics;
 pub mod types;
 
+pub mod bbolt;
 pub mod effect;
 pub mod storage;
 pub mod wal;
@@ -22,9 +23,11 @@ pub mod machine;
 pub mod view;
 
 pub mod decide;
+pub mod tls;
 pub mod wasm;
 pub mod watch;
 
+pub mod backup;
 pub mod raft;
 
 pub mod node;
@@ -37,3 +40,5 @@ pub mod telemetry;
 pub mod app;
 pub mod bench;
 pub mod cli;
+pub mod dial;
+pub mod ports;

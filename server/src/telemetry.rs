@@ -2,7 +2,10 @@
 //! msg`), so that what reads etcd's log reads ours, or text for people. Metrics are not here.
 
 use std::fmt::{self, Write};
+use std::fs::File;
 use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use thiserror::Error;
@@ -28,6 +31,8 @@ const SHRILL: &str = "openraft";
 pub enum Error {
     #[error("log filter \"{filter}\" is not valid: {reason}")]
     Filter { filter: String, reason: String },
+    #[error("log file {path} cannot be opened: {reason}")]
+    File { path: String, reason: String },
     #[error("logging was set up twice")]
     SetUpTwice,
 }
@@ -37,7 +42,7 @@ pub fn init(config: &LogConfig) -> Result<(), Error> {
     let filter = filter(&config.level);
     let filter = EnvFilter::try_new(&filter)
         .map_err(|error| Error::Filter { filter, reason: error.to_string() })?;
-    let layer = tracing_subscriber::fmt::layer::<Registry>().with_writer(writer(&config.outputs));
+    let layer = tracing_subscriber::fmt::layer::<Registry>().with_writer(writer(&config.outputs)?);
     let layer = match config.format {
         LogFormat::Json => layer.fmt_fields(JsonFields::new()).event_format(JsonLine).boxed(),
         LogFormat::Console => layer.with_ansi(is_terminal(&config.outputs)).boxed(),
@@ -63,12 +68,30 @@ fn filter(level: &str) -> String {
     filter
 }
 
-fn writer(outputs: &[LogOutput]) -> BoxMakeWriter {
-    match (outputs.contains(&LogOutput::Stdout), outputs.contains(&LogOutput::Stderr)) {
-        (true, true) => BoxMakeWriter::new(std::io::stdout.and(std::io::stderr)),
-        (true, false) => BoxMakeWriter::new(std::io::stdout),
-        (false, _) => BoxMakeWriter::new(std::io::stderr),
+fn writer(outputs: &[LogOutput]) -> Result<BoxMakeWriter, Error> {
+    let mut all: Option<BoxMakeWriter> = None;
+    for output in outputs {
+        let one = match output {
+            LogOutput::Stdout => BoxMakeWriter::new(std::io::stdout),
+            LogOutput::Stderr => BoxMakeWriter::new(std::io::stderr),
+            LogOutput::File(path) => BoxMakeWriter::new(Arc::new(appended(path)?)),
+        };
+        all = Some(match all {
+            Some(others) => BoxMakeWriter::new(others.and(one)),
+            None => one,
+        });
     }
+    Ok(all.unwrap_or_else(|| BoxMakeWriter::new(std::io::stderr)))
+}
+
+/// Every line is one write to the end of the file, so that a file that is truncated under it goes on
+/// at its beginning.
+fn appended(path: &Path) -> Result<File, Error> {
+    let opened = File::options().create(true).append(true).open(path);
+    opened.map_err(|error| Error::File {
+        path: path.display().to_string(),
+        reason: error.to_string(),
+    })
 }
 
 /// Colours only when every output shows them.
@@ -77,6 +100,7 @@ fn is_terminal(outputs: &[LogOutput]) -> bool {
         && outputs.iter().all(|output| match output {
             LogOutput::Stdout => std::io::stdout().is_terminal(),
             LogOutput::Stderr => std::io::stderr().is_terminal(),
+            LogOutput::File(_) => false,
         })
 }
 

@@ -2,6 +2,7 @@
 //! links that can be cut, and histories checked for linearizability. Tests say what must hold; how
 //! processes are started, stopped and cut off is known here alone.
 
+pub mod certificates;
 mod cluster;
 pub mod http;
 mod links;
@@ -10,6 +11,7 @@ mod plugins;
 mod ports;
 mod register;
 mod rpc;
+pub mod snapshots;
 pub mod tally;
 mod until;
 mod wire;

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -29,6 +30,8 @@ pub struct Member {
     flags: Flags,
     child: Option<Child>,
     output: Arc<Mutex<VecDeque<String>>>,
+    /// What reads the output; they end with the process.
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Member {
@@ -60,7 +63,15 @@ impl Member {
         ];
         all.extend(flags);
         let output = Arc::default();
-        Self { name: name.into(), data_dir, client_url, flags: all, child: None, output }
+        Self {
+            name: name.into(),
+            data_dir,
+            client_url,
+            flags: all,
+            child: None,
+            output,
+            readers: Vec::new(),
+        }
     }
 
     /// The program under test: the one that cargo built beside this test.
@@ -88,8 +99,9 @@ impl Member {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
-        follow(child.stdout.take(), &self.output);
-        follow(child.stderr.take(), &self.output);
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        self.readers.extend(follow(stdout, &self.output));
+        self.readers.extend(follow(stderr, &self.output));
         self.child = Some(child);
         Ok(())
     }
@@ -106,12 +118,20 @@ impl Member {
                 return Ok(());
             }
             if let Some(status) = self.try_wait()? {
+                self.read_to_end();
                 bail!("{} ended with {status} before {text:?}:\n{}", self.name, self.output());
             }
             if start.elapsed() > READY_WITHIN {
                 bail!("{} did not say {text:?}:\n{}", self.name, self.output());
             }
             std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Of a process that has ended, everything it wrote is there afterwards.
+    fn read_to_end(&mut self) {
+        for reader in self.readers.drain(..) {
+            let _ = reader.join();
         }
     }
 
@@ -165,7 +185,9 @@ impl Member {
     /// Waits until the process has ended by itself.
     pub fn wait(&mut self) -> Result<ExitStatus> {
         let mut child = self.child.take().context("not running")?;
-        Ok(child.wait()?)
+        let status = child.wait()?;
+        self.read_to_end();
+        Ok(status)
     }
 
     /// A client of this member alone. Requests time out by themselves.
@@ -197,9 +219,9 @@ impl Drop for Member {
 fn follow(
     pipe: Option<impl std::io::Read + Send + 'static>,
     output: &Arc<Mutex<VecDeque<String>>>,
-) {
-    let (Some(pipe), output) = (pipe, output.clone()) else { return };
-    std::thread::spawn(move || {
+) -> Option<JoinHandle<()>> {
+    let (pipe, output) = (pipe?, output.clone());
+    Some(std::thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {
             let mut kept = output.lock();
             if kept.len() == KEPT_LINES {
@@ -207,5 +229,5 @@ fn follow(
             }
             kept.push_back(line);
         }
-    });
+    }))
 }

@@ -22,9 +22,13 @@ pub struct Rpc {
 
 impl Rpc {
     pub async fn connect(url: &str) -> Result<Self> {
-        let channel = Endpoint::from_shared(url.to_owned())?.connect().await?;
+        Ok(Self::over(Endpoint::from_shared(url.to_owned())?.connect().await?))
+    }
+
+    /// The clients over a connection that is there.
+    pub fn over(channel: Channel) -> Self {
         let answers = usize::MAX;
-        Ok(Self {
+        Self {
             kv: pb::kv_client::KvClient::new(channel.clone()).max_decoding_message_size(answers),
             watch: pb::watch_client::WatchClient::new(channel.clone())
                 .max_decoding_message_size(answers),
@@ -33,7 +37,7 @@ impl Rpc {
             maintenance: pb::maintenance_client::MaintenanceClient::new(channel.clone()),
             auth: pb::auth_client::AuthClient::new(channel.clone()),
             channel,
-        })
+        }
     }
 }
 

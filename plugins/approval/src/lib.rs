@@ -163,10 +163,13 @@ struct Board {
 impl Board {
     fn of(cx: &Context) -> Result<Self> {
         let voters: String = cx.config("voters").or_refuse("the setting voters is missing")?;
-        let mut voters: Vec<String> =
-            voters.split(',').map(|name| name.trim().to_owned()).collect();
-        voters.sort_unstable();
-        voters.dedup();
+        let names: Vec<String> = voters.split(',').map(|name| name.trim().to_owned()).collect();
+        let mut voters: Vec<String> = Vec::new();
+        for name in names {
+            if !voters.contains(&name) {
+                voters.push(name);
+            }
+        }
         let needed = cx.config("needed").unwrap_or(voters.len() / 2 + 1);
         if needed == 0 || needed > voters.len() {
             return refuse(format!("needed = {needed} must be from 1 to {}", voters.len()));

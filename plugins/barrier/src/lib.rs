@@ -21,34 +21,15 @@ use serde::{Deserialize, Serialize};
 
 recipes!(hold, release, pass, enter, entered, leave, left, arrive, round);
 
-/// What names a barrier and nothing else.
-#[derive(Serialize, Deserialize)]
-struct Named {
-    name: String,
-}
-
-/// What `enter` and `arrive` take.
-#[derive(Serialize, Deserialize)]
-struct Arrival {
+/// What the recipes take, each its own part of it.
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+struct Args {
     name: String,
     who: String,
     parties: u64,
     /// 0 is none: then only `leave` takes the arrival back.
-    #[serde(default)]
     lease: i64,
-}
-
-/// What `leave` takes.
-#[derive(Serialize, Deserialize)]
-struct Leave {
-    name: String,
-    who: String,
-}
-
-/// What `round` takes.
-#[derive(Serialize, Deserialize)]
-struct After {
-    name: String,
     after: u64,
 }
 
@@ -60,19 +41,19 @@ struct Round {
 }
 
 #[recipe]
-fn hold(cx: &Context, args: Named) -> Result {
+fn hold(cx: &Context, args: Args) -> Result {
     cx.put(held(cx, &args.name)?, "");
     Ok(())
 }
 
 /// Replies whether it was closed.
 #[recipe]
-fn release(cx: &Context, args: Named) -> Result<bool> {
+fn release(cx: &Context, args: Args) -> Result<bool> {
     Ok(cx.delete(held(cx, &args.name)?))
 }
 
 #[recipe]
-fn pass(cx: &Context, args: Named) -> Result {
+fn pass(cx: &Context, args: Args) -> Result {
     match cx.get(held(cx, &args.name)?) {
         Some(_) => wait(),
         None => Ok(()),
@@ -81,7 +62,7 @@ fn pass(cx: &Context, args: Named) -> Result {
 
 /// Replies how many are in. What the last meeting left behind is cleared by the first to come.
 #[recipe]
-fn enter(cx: &Context, args: Arrival) -> Result<u64> {
+fn enter(cx: &Context, args: Args) -> Result<u64> {
     let (inside, met) = (place(cx, "in", &args.name)?, mark(cx, "met", &args.name)?);
     if cx.get(&met).is_some() {
         match cx.prefix(&inside).limit(1).next() {
@@ -98,13 +79,13 @@ fn enter(cx: &Context, args: Arrival) -> Result<u64> {
 }
 
 #[recipe]
-fn entered(cx: &Context, args: Named) -> Result {
+fn entered(cx: &Context, args: Args) -> Result {
     cx.get(mark(cx, "met", &args.name)?).map(drop).or_wait()
 }
 
 /// Replies how many are still in.
 #[recipe]
-fn leave(cx: &Context, args: Leave) -> Result<u64> {
+fn leave(cx: &Context, args: Args) -> Result<u64> {
     let inside = place(cx, "in", &args.name)?;
     cx.delete(join(&inside, &args.who));
     let count = cx.count_prefix(&inside);
@@ -116,7 +97,7 @@ fn leave(cx: &Context, args: Leave) -> Result<u64> {
 
 /// Waits for the first that is still in, then for the next: nobody's leaving wakes in vain.
 #[recipe]
-fn left(cx: &Context, args: Named) -> Result {
+fn left(cx: &Context, args: Args) -> Result {
     match cx.prefix(place(cx, "in", &args.name)?).limit(1).next() {
         Some(_) => wait(),
         None => Ok(()),
@@ -124,7 +105,7 @@ fn left(cx: &Context, args: Named) -> Result {
 }
 
 #[recipe]
-fn arrive(cx: &Context, args: Arrival) -> Result<Round> {
+fn arrive(cx: &Context, args: Args) -> Result<Round> {
     let (here, rounds) = (place(cx, "here", &args.name)?, mark(cx, "round", &args.name)?);
     let round = cx.get_json::<u64>(&rounds)?.unwrap_or(0) + 1;
     let complete = come(cx, &here, &args)? >= args.parties;
@@ -137,12 +118,12 @@ fn arrive(cx: &Context, args: Arrival) -> Result<Round> {
 
 /// Replies the last complete round, once it is `after` or a later one.
 #[recipe]
-fn round(cx: &Context, args: After) -> Result<u64> {
+fn round(cx: &Context, args: Args) -> Result<u64> {
     let last = cx.get_json::<u64>(mark(cx, "round", &args.name)?)?.unwrap_or(0);
     if last < args.after { wait() } else { Ok(last) }
 }
 
-fn come(cx: &Context, place: &[u8], args: &Arrival) -> Result<u64> {
+fn come(cx: &Context, place: &[u8], args: &Args) -> Result<u64> {
     if args.parties == 0 || args.who.is_empty() {
         return invalid("say who comes, and how many parties there are");
     }
@@ -180,7 +161,7 @@ mod tests {
 
     use portunus_sdk::testing::{Client, Cluster, Failure, Plugin};
 
-    use super::{After, Arrival, Leave, Named, RECIPES, Round};
+    use super::{Args, RECIPES, Round};
 
     fn deployed() -> (Cluster, Client) {
         let cluster = Cluster::new();
@@ -189,12 +170,12 @@ mod tests {
         (cluster, client)
     }
 
-    fn named() -> Named {
-        Named { name: "a".into() }
+    fn named() -> Args {
+        Args { name: "a".into(), ..Args::default() }
     }
 
-    fn arrival(who: &str, lease: i64) -> Arrival {
-        Arrival { name: "a".into(), who: who.into(), parties: 2, lease }
+    fn arrival(who: &str, lease: i64) -> Args {
+        Args { name: "a".into(), who: who.into(), parties: 2, lease, ..Args::default() }
     }
 
     fn enter(client: &Client, who: &str) -> Result<u64, Failure> {
@@ -202,7 +183,13 @@ mod tests {
     }
 
     fn leave(client: &Client, who: &str) -> Result<u64, Failure> {
-        client.call("barrier", "leave", &Leave { name: "a".into(), who: who.into() }).reply()
+        client
+            .call(
+                "barrier",
+                "leave",
+                &Args { name: "a".into(), who: who.into(), ..Args::default() },
+            )
+            .reply()
     }
 
     #[test]
@@ -264,7 +251,7 @@ mod tests {
         for expected in 1..4 {
             let come = |who| client.call("barrier", "arrive", &arrival(who, 0)).reply();
             assert_eq!(come("x"), Ok(Round { round: expected, complete: false }));
-            let after = After { name: "a".into(), after: expected };
+            let after = Args { name: "a".into(), after: expected, ..Args::default() };
             let waiting = client.call("barrier", "round", &after);
             assert!(waiting.is_parked());
             assert_eq!(come("y"), Ok(Round { round: expected, complete: true }));
@@ -278,7 +265,8 @@ mod tests {
     fn a_name_that_would_lie_within_another_is_refused() {
         let (_, client) = deployed();
         for name in ["", "a/b"] {
-            let call = client.call("barrier", "hold", &Named { name: name.into() });
+            let call =
+                client.call("barrier", "hold", &Args { name: name.into(), ..Args::default() });
             let why = call.reply::<()>().expect_err("no name").to_string();
             assert!(why.contains("is no name"), "{why}");
         }

@@ -14,8 +14,8 @@
 
 use std::collections::VecDeque;
 
+use portunus_sdk::json::{self, Scalar};
 use portunus_sdk::prelude::*;
-use serde_json::Value;
 
 const OWNED: &str = ".owned/";
 
@@ -61,8 +61,10 @@ impl<'a> Family<'a> {
     }
 
     fn owner(&self, value: &[u8]) -> Option<String> {
-        let value: Value = serde_json::from_slice(value).ok()?;
-        value.get(&self.field)?.as_str().map(str::to_owned)
+        match json::pick(value, &self.field)? {
+            Scalar::Text(owner) => Some(owner),
+            Scalar::Literal(_) => None,
+        }
     }
 
     fn dependents_of(&self, owner: &[u8]) -> Vec<u8> {

@@ -22,27 +22,14 @@ use serde::{Deserialize, Serialize};
 
 recipes!(stand, lead, leader, resign, appoint);
 
-/// What `stand` takes.
-#[derive(Serialize, Deserialize)]
-struct Stand {
+/// What the recipes take, each its own part of it.
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+struct Args {
     topic: String,
     who: String,
     lease: i64,
-}
-
-/// What `lead`, `resign` and `appoint` take.
-#[derive(Serialize, Deserialize)]
-struct Candidate {
-    topic: String,
-    who: String,
-}
-
-/// What `leader` takes.
-#[derive(Serialize, Deserialize)]
-struct Ask {
-    topic: String,
     /// The token of the leader that is known already.
-    #[serde(default)]
     not: i64,
 }
 
@@ -54,7 +41,7 @@ struct Leader {
 }
 
 #[recipe]
-fn stand(cx: &Context, args: Stand) -> Result<String> {
+fn stand(cx: &Context, args: Args) -> Result<String> {
     if args.lease == 0 {
         return invalid("a candidate needs a lease: without one its death is not noticed");
     }
@@ -68,7 +55,7 @@ fn stand(cx: &Context, args: Stand) -> Result<String> {
 }
 
 #[recipe]
-fn lead(cx: &Context, args: Candidate) -> Result<i64> {
+fn lead(cx: &Context, args: Args) -> Result<i64> {
     let topic = Topic::named(cx, &args.topic)?;
     match cx.get(&topic.seat) {
         Some(item) if item.value == args.who.as_bytes() => Ok(item.mod_revision),
@@ -80,7 +67,7 @@ fn lead(cx: &Context, args: Candidate) -> Result<i64> {
 }
 
 #[recipe]
-fn leader(cx: &Context, args: Ask) -> Result<Leader> {
+fn leader(cx: &Context, args: Args) -> Result<Leader> {
     let seat = cx.get(Topic::named(cx, &args.topic)?.seat);
     let seat = seat.filter(|item| item.mod_revision != args.not).or_wait()?;
     let who = String::from_utf8_lossy(&seat.value).into_owned();
@@ -88,7 +75,7 @@ fn leader(cx: &Context, args: Ask) -> Result<Leader> {
 }
 
 #[recipe]
-fn resign(cx: &Context, args: Candidate) -> Result<bool> {
+fn resign(cx: &Context, args: Args) -> Result<bool> {
     let topic = Topic::named(cx, &args.topic)?;
     let stood = cx.delete(topic.place(&args.who)?);
     topic.fill()?;
@@ -96,7 +83,7 @@ fn resign(cx: &Context, args: Candidate) -> Result<bool> {
 }
 
 #[recipe]
-fn appoint(cx: &Context, args: Candidate) -> Result {
+fn appoint(cx: &Context, args: Args) -> Result {
     let topic = Topic::named(cx, &args.topic)?;
     if cx.get(topic.place(&args.who)?).is_none() {
         return refuse(format!("{} does not stand for {}", args.who, args.topic));

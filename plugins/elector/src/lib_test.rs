@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use portunus_sdk::testing::{Call, Client, Cluster, Plugin};
 
-use super::{Ask, Candidate, Leader, RECIPES, Stand, succession};
+use super::{Args, Leader, RECIPES, succession};
 
 fn deployed() -> (Cluster, Client) {
     let cluster = Cluster::new();
@@ -15,16 +15,20 @@ fn deployed() -> (Cluster, Client) {
 }
 
 fn stand(client: &Client, who: &str, lease: i64) -> String {
-    let stand = Stand { topic: "t".into(), who: who.into(), lease };
+    let stand = Args { topic: "t".into(), who: who.into(), lease, ..Args::default() };
     client.call("elector", "stand", &stand).reply().expect("stands")
 }
 
 fn of(client: &Client, function: &str, who: &str) -> Call {
-    client.call("elector", function, &Candidate { topic: "t".into(), who: who.into() })
+    client.call(
+        "elector",
+        function,
+        &Args { topic: "t".into(), who: who.into(), ..Args::default() },
+    )
 }
 
 fn leader(client: &Client) -> Leader {
-    let ask = Ask { topic: "t".into(), not: 0 };
+    let ask = Args { topic: "t".into(), not: 0, ..Args::default() };
     client.call("elector", "leader", &ask).reply().expect("somebody leads")
 }
 
@@ -43,7 +47,7 @@ fn the_first_leads_and_the_next_when_it_resigns() {
     assert!(second > first);
     assert_eq!(leader(&client), Leader { who: "a".into(), token: second });
     assert_eq!(of(&client, "resign", "a").reply(), Ok(true));
-    let ask = Ask { topic: "t".into(), not: 0 };
+    let ask = Args { topic: "t".into(), not: 0, ..Args::default() };
     assert!(client.call("elector", "leader", &ask).is_parked(), "nobody stands");
 }
 
@@ -54,7 +58,7 @@ fn a_leader_that_dies_is_followed_by_the_next_in_line() {
     stand(&client, "a", dying);
     stand(&client, "b", living);
     let known = leader(&client).token;
-    let ask = Ask { topic: "t".into(), not: known };
+    let ask = Args { topic: "t".into(), not: known, ..Args::default() };
     let observing = client.call("elector", "leader", &ask);
     assert!(observing.is_parked());
     cluster.advance(Duration::from_secs(6));
@@ -88,7 +92,7 @@ fn an_operator_appoints_a_candidate() {
 fn a_candidate_has_a_lease_and_names_have_no_slash() {
     let (_, client) = deployed();
     for (topic, who, lease) in [("t", "a", 0), ("t/u", "a", 1), ("t", "", 1)] {
-        let stand = Stand { topic: topic.into(), who: who.into(), lease };
+        let stand = Args { topic: topic.into(), who: who.into(), lease, ..Args::default() };
         assert!(client.call("elector", "stand", &stand).reply::<String>().is_err());
     }
 }

@@ -24,6 +24,22 @@ fn hostile_trigger(cx: &Context, events: &[Event]) -> Result {
     }
 }
 
+#[lock_admission]
+fn hostile_admission(cx: &Context, lock: &Lock) -> Admission {
+    match deeds::commit(cx, lock.name()) {
+        Some(text) => Admission::refuse(text),
+        None => Admit,
+    }
+}
+
+#[queue_condition]
+fn hostile_condition(cx: &Context, queue: &Queue) -> Readiness {
+    match deeds::commit(cx, queue.name()) {
+        Some(text) => Readiness::refuse(text),
+        None => Readiness::Ready,
+    }
+}
+
 #[recipe]
 fn commit(cx: &Context, deed: Bytes) -> Result<Bytes> {
     Ok(Bytes(deeds::commit(cx, &deed.0).unwrap_or_default().into_bytes()))

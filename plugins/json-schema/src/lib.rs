@@ -19,7 +19,11 @@ use serde_json::Value;
 
 #[write_policy]
 fn json_schema(cx: &Context, writes: &[Write]) -> Result {
-    let schema: Value = cx.config_as()?;
+    // Not `config_as`, which reads lines as well: a schema is JSON.
+    let schema: Value = match serde_json::from_slice(cx.configuration()) {
+        Ok(schema) => schema,
+        Err(error) => return refuse(format!("configuration of {}: {error}", cx.name())),
+    };
     if let Err(why) = keywords::check(&schema) {
         return refuse(format!("the schema cannot be used: {why}"));
     }

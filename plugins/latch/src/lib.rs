@@ -19,24 +19,13 @@ use serde::{Deserialize, Serialize};
 
 recipes!(create, down, pass, show, remove);
 
-/// What `create` takes.
-#[derive(Serialize, Deserialize)]
-struct Create {
+/// What the recipes take, each its own part of it.
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+struct Args {
     name: String,
     count: usize,
-}
-
-/// What `down` takes.
-#[derive(Serialize, Deserialize)]
-struct Down {
-    name: String,
     id: String,
-}
-
-/// What the others take.
-#[derive(Serialize, Deserialize)]
-struct Named {
-    name: String,
 }
 
 /// A latch as it is kept and shown.
@@ -47,7 +36,7 @@ struct Latch {
 }
 
 #[recipe]
-fn create(cx: &Context, args: Create) -> Result {
+fn create(cx: &Context, args: Args) -> Result {
     if args.name.is_empty() || args.count == 0 {
         return invalid("a latch needs a name, and a count above 0");
     }
@@ -59,7 +48,7 @@ fn create(cx: &Context, args: Create) -> Result {
 }
 
 #[recipe]
-fn down(cx: &Context, args: Down) -> Result<usize> {
+fn down(cx: &Context, args: Args) -> Result<usize> {
     let mut latch = read(cx, &args.name)?;
     if latch.done.len() == latch.count {
         return Ok(0);
@@ -76,17 +65,17 @@ fn down(cx: &Context, args: Down) -> Result<usize> {
 
 /// Waits for a latch that nobody made yet as well.
 #[recipe]
-fn pass(cx: &Context, args: Named) -> Result {
+fn pass(cx: &Context, args: Args) -> Result {
     cx.get(opened(cx, &args.name)).map(drop).or_wait()
 }
 
 #[recipe]
-fn show(cx: &Context, args: Named) -> Result<Latch> {
+fn show(cx: &Context, args: Args) -> Result<Latch> {
     read(cx, &args.name)
 }
 
 #[recipe]
-fn remove(cx: &Context, args: Named) -> Result<bool> {
+fn remove(cx: &Context, args: Args) -> Result<bool> {
     cx.delete(opened(cx, &args.name));
     Ok(cx.delete(state(cx, &args.name)))
 }
@@ -107,23 +96,26 @@ fn read(cx: &Context, name: &str) -> Result<Latch> {
 mod tests {
     use portunus_sdk::testing::{Client, Cluster, Failure, Plugin};
 
-    use super::{Create, Down, Latch, Named, RECIPES};
+    use super::{Args, Latch, RECIPES};
 
     fn deployed(count: usize) -> (Cluster, Client) {
         let cluster = Cluster::new();
         cluster.deploy(Plugin::new("latch").under("latch/").recipes(RECIPES));
         let client = cluster.anonymous();
-        let made = client.call("latch", "create", &Create { name: "a".into(), count });
+        let made =
+            client.call("latch", "create", &Args { name: "a".into(), count, ..Args::default() });
         made.reply::<()>().expect("made");
         (cluster, client)
     }
 
     fn down(client: &Client, id: &str) -> Result<usize, Failure> {
-        client.call("latch", "down", &Down { name: "a".into(), id: id.into() }).reply()
+        client
+            .call("latch", "down", &Args { name: "a".into(), id: id.into(), ..Args::default() })
+            .reply()
     }
 
-    fn named() -> Named {
-        Named { name: "a".into() }
+    fn named() -> Args {
+        Args { name: "a".into(), ..Args::default() }
     }
 
     #[test]
@@ -153,11 +145,12 @@ mod tests {
     #[test]
     fn one_may_wait_before_it_is_made_and_after_it_was_removed() {
         let (cluster, client) = deployed(1);
-        let other = Named { name: "b".into() };
+        let other = Args { name: "b".into(), ..Args::default() };
         let waiting = client.call("latch", "pass", &other);
-        let made = client.call("latch", "create", &Create { name: "b".into(), count: 1 });
+        let made =
+            client.call("latch", "create", &Args { name: "b".into(), count: 1, ..Args::default() });
         made.reply::<()>().expect("made");
-        let step = Down { name: "b".into(), id: "x".into() };
+        let step = Args { name: "b".into(), id: "x".into(), ..Args::default() };
         assert_eq!(client.call("latch", "down", &step).reply(), Ok(0));
         cluster.settle();
         assert_eq!(waiting.reply(), Ok(()));
@@ -168,12 +161,14 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_told() {
         let (_, client) = deployed(1);
-        let again = client.call("latch", "create", &Create { name: "a".into(), count: 2 });
+        let again =
+            client.call("latch", "create", &Args { name: "a".into(), count: 2, ..Args::default() });
         let why = again.reply::<()>().expect_err("one is there").to_string();
         assert!(why.contains("there is a latch a already"), "{why}");
-        let none = client.call("latch", "create", &Create { name: "z".into(), count: 0 });
+        let none =
+            client.call("latch", "create", &Args { name: "z".into(), count: 0, ..Args::default() });
         assert!(none.reply::<()>().is_err());
-        let step = Down { name: "z".into(), id: "x".into() };
+        let step = Args { name: "z".into(), id: "x".into(), ..Args::default() };
         let why = client.call("latch", "down", &step).reply::<usize>().expect_err("none");
         assert!(why.to_string().contains("there is no latch z"), "{why}");
     }

@@ -20,60 +20,23 @@
 
 mod plan;
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use plan::Plan;
 use portunus_sdk::prelude::*;
 use serde::{Deserialize, Serialize};
 
 recipes!(join, leave, members, share, mine, gave_up);
 
-/// What `join` takes.
-#[derive(Serialize, Deserialize)]
-struct Join {
+/// What the recipes take, each its own part of it.
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+struct Args {
     group: String,
     member: String,
     lease: i64,
-    #[serde(default)]
     data: String,
-}
-
-/// What `leave` takes.
-#[derive(Serialize, Deserialize)]
-struct Leave {
-    group: String,
-    member: String,
-}
-
-/// What `members` takes.
-#[derive(Serialize, Deserialize)]
-struct Named {
-    group: String,
-}
-
-/// What `share` takes.
-#[derive(Serialize, Deserialize)]
-struct Share {
-    group: String,
-    items: BTreeSet<String>,
-}
-
-/// What `mine` takes.
-#[derive(Serialize, Deserialize)]
-struct Mine {
-    group: String,
-    member: String,
-    /// The version that the member knows; 0 for none.
-    #[serde(default)]
-    seen: i64,
-}
-
-/// What `gave_up` takes.
-#[derive(Serialize, Deserialize)]
-struct GaveUp {
-    group: String,
-    member: String,
     items: Vec<String>,
+    /// The version that the member knows; 0 for none.
+    seen: i64,
 }
 
 /// One of a group.
@@ -84,23 +47,17 @@ struct Member {
     since: i64,
 }
 
-/// What `mine` replies.
+/// What `mine` replies; kept in a key of its own, so that a member is woken by its own changes only.
 #[derive(Serialize, Deserialize, Debug, PartialEq)]
 struct Portion {
     own: Vec<String>,
     give_up: Vec<String>,
+    /// 0 as it is kept.
     version: i64,
 }
 
-/// A portion as it is kept, in a key of its own: a member is woken by its own changes only.
-#[derive(Serialize, Deserialize, Default, PartialEq)]
-struct Kept {
-    own: Vec<String>,
-    give_up: Vec<String>,
-}
-
 #[recipe]
-fn join(cx: &Context, args: Join) -> Result {
+fn join(cx: &Context, args: Args) -> Result {
     if args.lease == 0 {
         return invalid("a member needs a lease: without one its death is not noticed");
     }
@@ -111,7 +68,7 @@ fn join(cx: &Context, args: Join) -> Result {
 
 /// Replies whether it was there.
 #[recipe]
-fn leave(cx: &Context, args: Leave) -> Result<bool> {
+fn leave(cx: &Context, args: Args) -> Result<bool> {
     let group = Group::named(cx, &args.group)?;
     let was_there = cx.delete(group.member(&args.member)?);
     group.balance()?;
@@ -119,7 +76,7 @@ fn leave(cx: &Context, args: Leave) -> Result<bool> {
 }
 
 #[recipe]
-fn members(cx: &Context, args: Named) -> Result<Vec<Member>> {
+fn members(cx: &Context, args: Args) -> Result<Vec<Member>> {
     let group = Group::named(cx, &args.group)?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let member = |item: Item| Member {
@@ -131,7 +88,7 @@ fn members(cx: &Context, args: Named) -> Result<Vec<Member>> {
 }
 
 #[recipe]
-fn share(cx: &Context, args: Share) -> Result {
+fn share(cx: &Context, args: Args) -> Result {
     let group = Group::named(cx, &args.group)?;
     let mut plan = group.plan()?;
     plan.set_items(args.items);
@@ -139,7 +96,7 @@ fn share(cx: &Context, args: Share) -> Result {
 }
 
 #[recipe]
-fn mine(cx: &Context, args: Mine) -> Result<Portion> {
+fn mine(cx: &Context, args: Args) -> Result<Portion> {
     let group = Group::named(cx, &args.group)?;
     let Some(item) = cx.get(group.portion(&args.member)) else {
         return refuse(format!("{} is not in {}: join first", args.member, args.group));
@@ -147,12 +104,11 @@ fn mine(cx: &Context, args: Mine) -> Result<Portion> {
     if item.mod_revision == args.seen {
         return wait();
     }
-    let Kept { own, give_up } = item.json()?;
-    Ok(Portion { own, give_up, version: item.mod_revision })
+    Ok(Portion { version: item.mod_revision, ..item.json()? })
 }
 
 #[recipe]
-fn gave_up(cx: &Context, args: GaveUp) -> Result {
+fn gave_up(cx: &Context, args: Args) -> Result {
     let group = Group::named(cx, &args.group)?;
     let mut plan = group.plan()?;
     args.items.iter().for_each(|item| plan.give_up(item, &args.member));
@@ -163,11 +119,14 @@ fn gave_up(cx: &Context, args: GaveUp) -> Result {
 #[trigger]
 fn bereaved(cx: &Context, batch: &Batch) -> Result {
     let all = cx.key("members/");
-    let mut groups = BTreeSet::new();
+    let mut groups: Vec<String> = Vec::new();
     let mut note = |key: &[u8]| {
-        let rest = key.strip_prefix(&all[..]).map(String::from_utf8_lossy);
-        let group = rest.and_then(|rest| rest.split('/').next().map(str::to_owned));
-        groups.extend(group);
+        let Some(rest) = key.strip_prefix(&all[..]) else { return };
+        let name = rest.split(|byte| *byte == b'/').next().unwrap_or_default();
+        let name = String::from_utf8_lossy(name).into_owned();
+        if !groups.contains(&name) {
+            groups.push(name);
+        }
     };
     let gone = batch.iter().filter(|event| matches!(event, Event::Delete(_)));
     gone.for_each(|event| note(event.key()));
@@ -220,24 +179,26 @@ impl<'a> Group<'a> {
     /// Shares out, and tells each member whose portion changed.
     fn settle(&self, mut plan: Plan) -> Result {
         let name = |key: &[u8]| String::from_utf8_lossy(key).into_owned();
-        let living: BTreeMap<String, i64> = self
+        let living: Vec<(String, i64)> = self
             .cx
             .prefix(&self.members)
             .map(|item| (name(&item.key[self.members.len()..]), item.lease))
             .collect();
-        plan.share_out(&living.keys().map(String::as_str).collect());
+        let mut loads: Vec<_> = living.iter().map(|it| (it.0.as_str(), 0)).collect();
+        plan.share_out(&mut loads);
         if self.cx.get_json::<Plan>(&self.plan)?.as_ref() != Some(&plan) {
             self.cx.put_json(&self.plan, &plan)?;
         }
         for (member, lease) in &living {
             let (own, give_up) = plan.portion(member);
-            let (key, kept) = (self.portion(member), Kept { own, give_up });
-            if self.cx.get_json::<Kept>(&key)?.as_ref() != Some(&kept) {
+            let (key, kept) = (self.portion(member), Portion { own, give_up, version: 0 });
+            if self.cx.get_json::<Portion>(&key)?.as_ref() != Some(&kept) {
                 self.cx.put_with_lease(key, serde_json::to_vec(&kept)?, *lease);
             }
         }
         for item in self.cx.prefix(&self.portions) {
-            if !living.contains_key(&name(&item.key[self.portions.len()..])) {
+            let member = name(&item.key[self.portions.len()..]);
+            if living.iter().all(|(living, _)| *living != member) {
                 self.cx.delete(&item.key);
             }
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use portunus_sdk::testing::{Call, Client, Cluster, Plugin};
 
-use super::{GaveUp, Join, Leave, Member, Mine, Named, Portion, RECIPES, Share, bereaved};
+use super::{Args, Member, Portion, RECIPES, bereaved};
 
 fn deployed() -> (Cluster, Client) {
     let cluster = Cluster::new();
@@ -15,18 +15,28 @@ fn deployed() -> (Cluster, Client) {
 }
 
 fn join(client: &Client, member: &str, lease: i64) {
-    let join = Join { group: "x".into(), member: member.into(), lease, data: "here".into() };
+    let join = Args {
+        group: "x".into(),
+        member: member.into(),
+        lease,
+        data: "here".into(),
+        ..Args::default()
+    };
     client.call("membership", "join", &join).reply::<()>().expect("joined");
 }
 
 fn share(client: &Client, items: &[&str]) {
     let items = items.iter().map(|item| (*item).to_owned()).collect();
-    let share = Share { group: "x".into(), items };
+    let share = Args { group: "x".into(), items, ..Args::default() };
     client.call("membership", "share", &share).reply::<()>().expect("shared");
 }
 
 fn mine(client: &Client, member: &str, seen: i64) -> Call {
-    client.call("membership", "mine", &Mine { group: "x".into(), member: member.into(), seen })
+    client.call(
+        "membership",
+        "mine",
+        &Args { group: "x".into(), member: member.into(), seen, ..Args::default() },
+    )
 }
 
 fn portion(client: &Client, member: &str) -> Portion {
@@ -39,7 +49,7 @@ fn members_are_there_while_their_leases_are() {
     let [dying, living] = [5, 60].map(|ttl| cluster.grant_lease(Duration::from_secs(ttl)));
     join(&client, "a", dying);
     join(&client, "b", living);
-    let named = Named { group: "x".into() };
+    let named = Args { group: "x".into(), ..Args::default() };
     let members = || -> Vec<Member> {
         client.call("membership", "members", &named).reply().expect("members")
     };
@@ -47,7 +57,7 @@ fn members_are_there_while_their_leases_are() {
     assert_eq!(names, [("a".into(), "here".into()), ("b".into(), "here".to_owned())]);
     cluster.advance(Duration::from_secs(6));
     assert_eq!(members().len(), 1);
-    let leave = Leave { group: "x".into(), member: "b".into() };
+    let leave = Args { group: "x".into(), member: "b".into(), ..Args::default() };
     assert_eq!(client.call("membership", "leave", &leave).reply(), Ok(true));
     assert!(members().is_empty());
 }
@@ -68,10 +78,12 @@ fn an_item_is_given_up_before_another_has_it() {
     let b = portion(&client, "b");
     assert!(b.own.is_empty());
     let waiting = mine(&client, "b", b.version);
-    let wrong = GaveUp { group: "x".into(), member: "b".into(), items: vec!["p1".into()] };
+    let wrong =
+        Args { group: "x".into(), member: "b".into(), items: vec!["p1".into()], ..Args::default() };
     client.call("membership", "gave_up", &wrong).reply::<()>().expect("changes nothing");
     assert!(waiting.is_parked() && !waiting.is_woken());
-    let gave = GaveUp { group: "x".into(), member: "a".into(), items: vec!["p1".into()] };
+    let gave =
+        Args { group: "x".into(), member: "a".into(), items: vec!["p1".into()], ..Args::default() };
     client.call("membership", "gave_up", &gave).reply::<()>().expect("given up");
     cluster.settle();
     assert_eq!(waiting.reply::<Portion>().expect("an item").own, ["p1"]);
@@ -111,7 +123,13 @@ fn others_changes_do_not_wake_a_member() {
 fn what_makes_no_sense_is_told() {
     let (_, client) = deployed();
     for (group, member, lease) in [("x", "a", 0), ("x/y", "a", 1), ("x", "", 1)] {
-        let join = Join { group: group.into(), member: member.into(), lease, data: String::new() };
+        let join = Args {
+            group: group.into(),
+            member: member.into(),
+            lease,
+            data: String::new(),
+            ..Args::default()
+        };
         assert!(client.call("membership", "join", &join).reply::<()>().is_err());
     }
     let why = mine(&client, "a", 0).reply::<Portion>().expect_err("a stranger").to_string();

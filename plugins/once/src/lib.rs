@@ -18,21 +18,13 @@ use serde::{Deserialize, Serialize};
 
 recipes!(begin, finish, done);
 
-/// What `begin` takes.
-#[derive(Serialize, Deserialize)]
-struct Begin {
+/// What the recipes take, each its own part of it.
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+struct Args {
     job: String,
     lease: i64,
-    #[serde(default)]
     after: Vec<String>,
-}
-
-/// What `finish` takes.
-#[derive(Serialize, Deserialize)]
-struct Finish {
-    job: String,
-    lease: i64,
-    #[serde(default)]
     result: String,
 }
 
@@ -44,12 +36,8 @@ struct Turn {
     result: Option<String>,
 }
 
-/// What `done` takes: nothing.
-#[derive(Serialize, Deserialize)]
-struct Nothing {}
-
 #[recipe]
-fn begin(cx: &Context, args: Begin) -> Result<Turn> {
+fn begin(cx: &Context, args: Args) -> Result<Turn> {
     if args.job.is_empty() || args.lease == 0 {
         return invalid("a job needs a name, and who runs it a lease");
     }
@@ -74,7 +62,7 @@ fn begin(cx: &Context, args: Begin) -> Result<Turn> {
 }
 
 #[recipe]
-fn finish(cx: &Context, args: Finish) -> Result {
+fn finish(cx: &Context, args: Args) -> Result {
     let running = running(cx, &args.job);
     if cx.get_json::<i64>(&running)? != Some(args.lease) {
         return refuse(format!("{} is not run under lease {:x}", args.job, args.lease));
@@ -85,7 +73,7 @@ fn finish(cx: &Context, args: Finish) -> Result {
 }
 
 #[recipe]
-fn done(cx: &Context, _: Nothing) -> Result<Vec<String>> {
+fn done(cx: &Context, _: Args) -> Result<Vec<String>> {
     let prefix = finished(cx, "");
     let name = |item: Item| String::from_utf8_lossy(&item.key[prefix.len()..]).into_owned();
     Ok(cx.prefix(&prefix).map(name).collect())
@@ -105,7 +93,7 @@ mod tests {
 
     use portunus_sdk::testing::{Call, Client, Cluster, Plugin};
 
-    use super::{Begin, Finish, Nothing, RECIPES, Turn};
+    use super::{Args, RECIPES, Turn};
 
     fn deployed() -> (Cluster, Client) {
         let cluster = Cluster::new();
@@ -116,11 +104,15 @@ mod tests {
 
     fn begin(client: &Client, job: &str, lease: i64, after: &[&str]) -> Call {
         let after = after.iter().map(|job| (*job).to_owned()).collect();
-        client.call("once", "begin", &Begin { job: job.into(), lease, after })
+        client.call("once", "begin", &Args { job: job.into(), lease, after, ..Args::default() })
     }
 
     fn finish(client: &Client, job: &str, lease: i64) -> Call {
-        client.call("once", "finish", &Finish { job: job.into(), lease, result: "ok".into() })
+        client.call(
+            "once",
+            "finish",
+            &Args { job: job.into(), lease, result: "ok".into(), ..Args::default() },
+        )
     }
 
     fn told() -> Turn {
@@ -143,7 +135,7 @@ mod tests {
         cluster.settle();
         assert_eq!(waiting.reply(), Ok(told()));
         assert_eq!(begin(&client, "x", b, &[]).reply(), Ok(told()), "for good");
-        assert_eq!(client.call("once", "done", &Nothing {}).reply(), Ok(vec!["x".to_owned()]));
+        assert_eq!(client.call("once", "done", &Args::default()).reply(), Ok(vec!["x".to_owned()]));
     }
 
     #[test]

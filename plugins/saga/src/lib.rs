@@ -23,40 +23,14 @@ use serde::{Deserialize, Serialize};
 
 recipes!(begin, step, commit, abort, recover, undone, outcome);
 
-/// What `begin`, `commit` and `abort` take.
-#[derive(Serialize, Deserialize)]
-struct Owned {
-    saga: String,
-    lease: i64,
-}
-
-/// What `step` takes.
-#[derive(Serialize, Deserialize)]
-struct NewStep {
+/// What the recipes take, each its own part of it.
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+struct Args {
     saga: String,
     lease: i64,
     name: String,
     undo: String,
-}
-
-/// What `recover` takes.
-#[derive(Serialize, Deserialize)]
-struct Recover {
-    lease: i64,
-}
-
-/// What `undone` takes.
-#[derive(Serialize, Deserialize)]
-struct Undone {
-    saga: String,
-    name: String,
-    lease: i64,
-}
-
-/// What `outcome` takes.
-#[derive(Serialize, Deserialize)]
-struct Named {
-    saga: String,
 }
 
 /// A step and how it is undone.
@@ -78,7 +52,7 @@ const COMMITTED: &str = "committed";
 const UNDONE: &str = "undone";
 
 #[recipe]
-fn begin(cx: &Context, args: Owned) -> Result {
+fn begin(cx: &Context, args: Args) -> Result {
     if args.saga.is_empty() || args.lease == 0 {
         return invalid("a saga needs a name, and who coordinates it a lease");
     }
@@ -97,7 +71,7 @@ fn begin(cx: &Context, args: Owned) -> Result {
 
 /// Replies how many steps there are. A step that is told twice counts once.
 #[recipe]
-fn step(cx: &Context, args: NewStep) -> Result<usize> {
+fn step(cx: &Context, args: Args) -> Result<usize> {
     own(cx, &args.saga, args.lease)?;
     let mut steps = steps(cx, &args.saga)?;
     if steps.iter().all(|step| step.name != args.name) {
@@ -108,7 +82,7 @@ fn step(cx: &Context, args: NewStep) -> Result<usize> {
 }
 
 #[recipe]
-fn commit(cx: &Context, args: Owned) -> Result {
+fn commit(cx: &Context, args: Args) -> Result {
     if ended(cx, &args.saga).as_deref() == Some(COMMITTED) {
         return Ok(());
     }
@@ -118,14 +92,14 @@ fn commit(cx: &Context, args: Owned) -> Result {
 }
 
 #[recipe]
-fn abort(cx: &Context, args: Owned) -> Result {
+fn abort(cx: &Context, args: Args) -> Result {
     own(cx, &args.saga, args.lease)?;
     cx.delete(key(cx, "owner", &args.saga));
     undo(cx, &args.saga)
 }
 
 #[recipe]
-fn recover(cx: &Context, args: Recover) -> Result<Work> {
+fn recover(cx: &Context, args: Args) -> Result<Work> {
     if args.lease == 0 {
         return invalid("who undoes needs a lease");
     }
@@ -149,7 +123,7 @@ fn recover(cx: &Context, args: Recover) -> Result<Work> {
 
 /// Replies how many steps are left to undo.
 #[recipe]
-fn undone(cx: &Context, args: Undone) -> Result<usize> {
+fn undone(cx: &Context, args: Args) -> Result<usize> {
     let recovering = key(cx, "recovering", &args.saga);
     if cx.get_json::<i64>(recovering)? != Some(args.lease) {
         return refuse(format!("{} is not undone under lease {:x}", args.saga, args.lease));
@@ -166,7 +140,7 @@ fn undone(cx: &Context, args: Undone) -> Result<usize> {
 }
 
 #[recipe]
-fn outcome(cx: &Context, args: Named) -> Result<String> {
+fn outcome(cx: &Context, args: Args) -> Result<String> {
     ended(cx, &args.saga).or_wait()
 }
 

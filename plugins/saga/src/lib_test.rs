@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use portunus_sdk::testing::{Call, Client, Cluster, Failure, Plugin};
 
-use super::{Named, NewStep, Owned, RECIPES, Recover, Undone, Work, bereaved};
+use super::{Args, RECIPES, Work, bereaved};
 
 fn deployed() -> (Cluster, Client) {
     let cluster = Cluster::new();
@@ -18,26 +18,26 @@ fn lease(cluster: &Cluster, seconds: u64) -> i64 {
 }
 
 fn of(client: &Client, function: &str, lease: i64) -> Result<(), Failure> {
-    client.call("saga", function, &Owned { saga: "trip".into(), lease }).reply()
+    client.call("saga", function, &Args { saga: "trip".into(), lease, ..Args::default() }).reply()
 }
 
 fn step(client: &Client, lease: i64, name: &str) -> Result<usize, Failure> {
     let undo = format!("cancel {name}");
-    let step = NewStep { saga: "trip".into(), lease, name: name.into(), undo };
+    let step = Args { saga: "trip".into(), lease, name: name.into(), undo };
     client.call("saga", "step", &step).reply()
 }
 
 fn recover(client: &Client, lease: i64) -> Call {
-    client.call("saga", "recover", &Recover { lease })
+    client.call("saga", "recover", &Args { lease, ..Args::default() })
 }
 
 fn undone(client: &Client, lease: i64, name: &str) -> Result<usize, Failure> {
-    let undone = Undone { saga: "trip".into(), name: name.into(), lease };
+    let undone = Args { saga: "trip".into(), name: name.into(), lease, ..Args::default() };
     client.call("saga", "undone", &undone).reply()
 }
 
 fn outcome(client: &Client) -> Call {
-    client.call("saga", "outcome", &Named { saga: "trip".into() })
+    client.call("saga", "outcome", &Args { saga: "trip".into(), ..Args::default() })
 }
 
 fn work(name: &str) -> Work {

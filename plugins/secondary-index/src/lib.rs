@@ -15,8 +15,8 @@
 //!     --config field=city --config index=by-city/
 //! ```
 
+use portunus_sdk::json;
 use portunus_sdk::prelude::*;
-use serde_json::Value;
 
 #[write_policy]
 fn secondary_index(cx: &Context, writes: &[Write]) -> Result {
@@ -41,16 +41,9 @@ fn secondary_index(cx: &Context, writes: &[Write]) -> Result {
     Ok(())
 }
 
-/// The field's value as text for a key: that of a string, number or truth value.
+/// The field's value as text for a key: what a string says, a number or truth value as written.
 fn entry(value: &[u8], field: &str) -> Option<String> {
-    let value: Value = serde_json::from_slice(value).ok()?;
-    let found = if field.starts_with('/') { value.pointer(field) } else { value.get(field) }?;
-    let text = match found {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        Value::Bool(truth) => truth.to_string(),
-        Value::Null | Value::Array(_) | Value::Object(_) => return None,
-    };
+    let text = json::pick(value, field)?.into_text();
     Some(text.replace('%', "%25").replace('/', "%2F"))
 }
 

@@ -3,6 +3,8 @@
 //! server. The build does not inherit what an outer cargo put into the environment, so it comes
 //! out the same whether it is started by hand or from a build script.
 
+mod names;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -101,11 +103,11 @@ fn encode(package: &str, target_dir: &Path) -> Result<PathBuf, Error> {
 }
 
 /// The component of a core module that carries its contract in a custom section, as the SDK's
-/// bindings make it. `Err` is the encoder's text.
+/// bindings make it, with the names of its functions shortened. `Err` is the encoder's text.
 pub fn component_of(module: &[u8]) -> Result<Vec<u8>, String> {
     ComponentEncoder::default()
         .validate(true)
-        .module(module)
+        .module(&names::shorten(module))
         .and_then(|encoder| encoder.encode())
         .map_err(|error| format!("{error:#}"))
 }

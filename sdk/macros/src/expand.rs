@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{FnArg, Result, Type};
+use syn::{FnArg, ItemFn, Result, Type};
 
 use crate::signature::Shape;
 
@@ -25,6 +25,18 @@ pub(crate) const RECIPE: Shape = Shape {
     parameters: &[1, 2],
 };
 
+pub(crate) const LOCK_ADMISSION: Shape = Shape {
+    attribute: "lock_admission",
+    text: "fn admission(cx: &Context, lock: &Lock) -> Admission",
+    parameters: &[2],
+};
+
+pub(crate) const QUEUE_CONDITION: Shape = Shape {
+    attribute: "queue_condition",
+    text: "fn condition(cx: &Context, queue: &Queue) -> Readiness",
+    parameters: &[2],
+};
+
 pub(crate) fn write_policy(arguments: &TokenStream, function: TokenStream) -> Result<TokenStream> {
     let function = WRITE_POLICY.parse(arguments, function)?;
     let name = &function.sig.ident;
@@ -32,38 +44,17 @@ pub(crate) fn write_policy(arguments: &TokenStream, function: TokenStream) -> Re
     let call = quote_spanned! { function.sig.span()=>
         ::portunus_sdk::__rt::check(#name, call, &writes)
     };
-    Ok(quote! {
-        #function
-
-        const _: () = {
-            #[allow(dead_code)]
-            struct Plugin;
-
-            impl ::portunus_sdk::__rt::write_policy::exports::portunus::plugin::write_policy::Guest
-                for Plugin
-            {
-                fn check(
-                    call: ::portunus_sdk::__rt::Call,
-                    writes: ::std::vec::Vec<::portunus_sdk::Write>,
-                ) -> ::portunus_sdk::Verdict {
-                    #call
-                }
-            }
-
-            // Native linkers do not take the export's name; there the function is only in use.
-            #[cfg(not(target_arch = "wasm32"))]
-            const _: fn(
-                ::portunus_sdk::__rt::Call,
-                ::std::vec::Vec<::portunus_sdk::Write>,
-            ) -> ::portunus_sdk::Verdict =
-                <Plugin as ::portunus_sdk::__rt::write_policy::exports::portunus::plugin::write_policy::Guest>::check;
-
-            #[cfg(target_arch = "wasm32")]
-            ::portunus_sdk::__rt::write_policy::export_write_policy!(
-                Plugin with_types_in ::portunus_sdk::__rt::write_policy
-            );
-        };
-    })
+    Ok(exported(
+        &function,
+        &Export {
+            module: quote!(write_policy),
+            macro_name: quote!(export_write_policy),
+            export: quote!(check),
+            parameters: quote!(writes: ::std::vec::Vec<::portunus_sdk::Write>),
+            answer: quote!(::portunus_sdk::Verdict),
+            call,
+        },
+    ))
 }
 
 pub(crate) fn trigger(arguments: &TokenStream, function: TokenStream) -> Result<TokenStream> {
@@ -72,37 +63,117 @@ pub(crate) fn trigger(arguments: &TokenStream, function: TokenStream) -> Result<
     let call = quote_spanned! { function.sig.span()=>
         ::portunus_sdk::__rt::handle(#name, call, &::portunus_sdk::Batch::of(missed, events))
     };
-    Ok(quote! {
+    Ok(exported(
+        &function,
+        &Export {
+            module: quote!(trigger),
+            macro_name: quote!(export_trigger),
+            export: quote!(handle),
+            parameters: quote! {
+                missed: ::core::option::Option<::portunus_sdk::Missed>,
+                events: ::std::vec::Vec<::portunus_sdk::Event>
+            },
+            answer: quote!(::core::result::Result<(), ::std::string::String>),
+            call,
+        },
+    ))
+}
+
+pub(crate) fn lock_admission(
+    arguments: &TokenStream,
+    function: TokenStream,
+) -> Result<TokenStream> {
+    let function = LOCK_ADMISSION.parse(arguments, function)?;
+    let name = &function.sig.ident;
+    let call = quote_spanned! { function.sig.span()=>
+        ::portunus_sdk::__rt::admit(#name, call, request, holders)
+    };
+    let wire = quote! {
+        ::portunus_sdk::__rt::lock_admission::exports::portunus::plugin::lock_admission
+    };
+    Ok(exported(
+        &function,
+        &Export {
+            module: quote!(lock_admission),
+            macro_name: quote!(export_lock_admission),
+            export: quote!(admit),
+            parameters: quote! {
+                request: #wire::Request,
+                holders: ::std::vec::Vec<::portunus_sdk::Place>
+            },
+            answer: quote!(#wire::Admission),
+            call,
+        },
+    ))
+}
+
+pub(crate) fn queue_condition(
+    arguments: &TokenStream,
+    function: TokenStream,
+) -> Result<TokenStream> {
+    let function = QUEUE_CONDITION.parse(arguments, function)?;
+    let name = &function.sig.ident;
+    let call = quote_spanned! { function.sig.span()=>
+        ::portunus_sdk::__rt::ready(#name, call, queue)
+    };
+    let wire = quote! {
+        ::portunus_sdk::__rt::queue_condition::exports::portunus::plugin::queue_condition
+    };
+    Ok(exported(
+        &function,
+        &Export {
+            module: quote!(queue_condition),
+            macro_name: quote!(export_queue_condition),
+            export: quote!(check),
+            parameters: quote!(queue: #wire::Queue),
+            answer: quote!(#wire::Readiness),
+            call,
+        },
+    ))
+}
+
+/// How a point's bindings call a function.
+struct Export {
+    /// The bindings' module, and the interface's.
+    module: TokenStream,
+    macro_name: TokenStream,
+    export: TokenStream,
+    /// What the export takes after the call's context.
+    parameters: TokenStream,
+    answer: TokenStream,
+    call: TokenStream,
+}
+
+/// The function, and the export that calls it.
+fn exported(function: &ItemFn, export: &Export) -> TokenStream {
+    let Export { module, macro_name, export, parameters, answer, call } = export;
+    let guest = quote! {
+        ::portunus_sdk::__rt::#module::exports::portunus::plugin::#module::Guest
+    };
+    quote! {
         #function
 
         const _: () = {
             #[allow(dead_code)]
             struct Plugin;
 
-            impl ::portunus_sdk::__rt::trigger::exports::portunus::plugin::trigger::Guest for Plugin {
-                fn handle(
-                    call: ::portunus_sdk::__rt::Call,
-                    missed: ::core::option::Option<::portunus_sdk::Missed>,
-                    events: ::std::vec::Vec<::portunus_sdk::Event>,
-                ) -> ::core::result::Result<(), ::std::string::String> {
+            impl #guest for Plugin {
+                fn #export(call: ::portunus_sdk::__rt::Call, #parameters) -> #answer {
                     #call
                 }
             }
 
+            // Native linkers do not take the export's name; there the function is only in use.
             #[cfg(not(target_arch = "wasm32"))]
-            const _: fn(
-                ::portunus_sdk::__rt::Call,
-                ::core::option::Option<::portunus_sdk::Missed>,
-                ::std::vec::Vec<::portunus_sdk::Event>,
-            ) -> ::core::result::Result<(), ::std::string::String> =
-                <Plugin as ::portunus_sdk::__rt::trigger::exports::portunus::plugin::trigger::Guest>::handle;
+            const _: fn(call: ::portunus_sdk::__rt::Call, #parameters) -> #answer =
+                <Plugin as #guest>::#export;
 
             #[cfg(target_arch = "wasm32")]
-            ::portunus_sdk::__rt::trigger::export_trigger!(
-                Plugin with_types_in ::portunus_sdk::__rt::trigger
+            ::portunus_sdk::__rt::#module::#macro_name!(
+                Plugin with_types_in ::portunus_sdk::__rt::#module
             );
         };
-    })
+    }
 }
 
 /// A recipe becomes a type of the function's name, beside the function: that is what `recipes!`
@@ -153,13 +224,15 @@ mod tests {
     use quote::quote;
     use syn::Result;
 
-    use super::{recipe, trigger, write_policy};
+    use super::{lock_admission, queue_condition, recipe, trigger, write_policy};
 
     type Expand = fn(&TokenStream, TokenStream) -> Result<TokenStream>;
 
-    const ALL: [(Expand, &str); 3] = [
+    const ALL: [(Expand, &str); 5] = [
         (write_policy, "write `fn policy(cx: &Context, writes: &[Write]) -> Verdict`"),
         (trigger, "write `fn trigger(cx: &Context, events: &[Event]) -> Result`"),
+        (lock_admission, "write `fn admission(cx: &Context, lock: &Lock) -> Admission`"),
+        (queue_condition, "write `fn condition(cx: &Context, queue: &Queue) -> Readiness`"),
         (recipe, "write `fn recipe(cx: &Context, args: Args) -> Result<Reply>`"),
     ];
 

@@ -57,6 +57,38 @@ pub fn recipe(arguments: TokenStream, function: TokenStream) -> TokenStream {
     finish(expand::recipe(&arguments.into(), function.into()))
 }
 
+/// Makes a function the plugin's lock admission.
+///
+/// ```text
+/// #[lock_admission]
+/// fn admission(cx: &Context, lock: &Lock) -> Admission { .. }
+/// ```
+///
+/// It is asked about every request for a lock whose name is under the binding's prefix, and again
+/// when something that it read changes: the holders always, the waiters if it looks at them. It
+/// returns an `Admission`, or `Result` or `Result<Admission>`, whose error refuses. What it writes
+/// becomes part of the transaction that grants the lock. A plugin has at most one.
+#[proc_macro_attribute]
+pub fn lock_admission(arguments: TokenStream, function: TokenStream) -> TokenStream {
+    finish(expand::lock_admission(&arguments.into(), function.into()))
+}
+
+/// Makes a function the plugin's queue condition.
+///
+/// ```text
+/// #[queue_condition]
+/// fn condition(cx: &Context, queue: &Queue) -> Readiness { .. }
+/// ```
+///
+/// It is asked when somebody wants items of a queue whose key `QUEUE/condition` names the plugin,
+/// and again when something that it read changes. It returns a `Readiness`, or `Result` or
+/// `Result<Readiness>`, whose error refuses. What it writes becomes part of the transaction that
+/// takes the items. A plugin has at most one.
+#[proc_macro_attribute]
+pub fn queue_condition(arguments: TokenStream, function: TokenStream) -> TokenStream {
+    finish(expand::queue_condition(&arguments.into(), function.into()))
+}
+
 fn finish(expanded: syn::Result<proc_macro2::TokenStream>) -> TokenStream {
     expanded.unwrap_or_else(|error| error.to_compile_error()).into()
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use serde::Serialize;
 
-use super::call::{Call, Slot};
+use super::call::{Ask, Call, Slot, Waiting};
 use super::cluster::Cluster;
 use super::draft::Draft;
 use super::failure::Failure;
@@ -112,10 +112,16 @@ impl Client {
 
     /// Calls a recipe with a payload as it is on the wire, at once. It may end parked.
     pub fn call_bytes(&self, plugin: &str, function: &str, payload: &[u8]) -> Call {
+        let (plugin, function) = (plugin.to_owned(), function.to_owned());
+        Call(self.ask(Ask::Recipe { plugin, function, payload: payload.to_vec() }))
+    }
+
+    /// Asks for something that may wait, at once.
+    pub(crate) fn ask(&self, ask: Ask) -> Waiting {
         let state = &mut *self.cluster.0.borrow_mut();
         let id = state.calls.len();
-        state.calls.push(Slot::new(plugin, function, payload, self.user.clone()));
+        state.calls.push(Slot::new(ask, self.user.clone()));
         state.run_call(id);
-        Call::new(self.cluster.clone(), id)
+        Waiting { cluster: self.cluster.clone(), id }
     }
 }

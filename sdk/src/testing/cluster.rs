@@ -11,8 +11,10 @@ use super::delivery::{Cursor, Delivery};
 use super::draft::Draft;
 use super::failure::Failure;
 use super::leases::{Leases, keys_on};
+use super::limits::Account;
 use super::plugin::Plugin;
-use super::running::{self, Running, Told};
+use super::records;
+use super::running::{self, Running, Subject, Told};
 use super::store::Store;
 use crate::log::Level;
 use crate::range::Span;
@@ -53,6 +55,7 @@ pub(crate) struct State {
     log: Vec<Line>,
     counters: BTreeMap<(String, String), u64>,
     observed: BTreeMap<(String, String), Vec<f64>>,
+    pub(crate) would_refuse: Vec<Failure>,
 }
 
 #[allow(clippy::new_without_default, reason = "a cluster is a thing, not a value")]
@@ -77,6 +80,7 @@ impl Cluster {
             log: Vec::new(),
             counters: BTreeMap::new(),
             observed: BTreeMap::new(),
+            would_refuse: Vec::new(),
         })))
     }
 
@@ -148,8 +152,9 @@ impl Cluster {
         self.0.borrow_mut().store.compact(revision);
     }
 
-    /// Another member leads from now on: parked calls end with [`Failure::LeaderChanged`], and
-    /// triggers go on from their places.
+    /// Another member leads from now on: parked calls of recipes end with
+    /// [`Failure::LeaderChanged`], requests for locks and dequeues are decided again, and triggers
+    /// go on from their places.
     pub fn change_leader(&self) {
         self.0.borrow_mut().change_leader();
     }
@@ -223,6 +228,11 @@ impl Cluster {
         self.0.borrow().log.clone()
     }
 
+    /// What plugins in monitor mode would have refused or, as lock admissions, made wait, in order.
+    pub fn would_refuse(&self) -> Vec<Failure> {
+        self.0.borrow().would_refuse.clone()
+    }
+
     /// What a counter of a plugin's stands at.
     pub fn counter(&self, plugin: &str, name: &str) -> u64 {
         let key = (plugin.to_owned(), name.to_owned());
@@ -245,6 +255,18 @@ impl State {
         prefix: &[u8],
         function: impl FnOnce() -> T,
     ) -> (Draft, Result<T, String>) {
+        self.run_about(draft, plugin, prefix, Subject::Keys, function)
+    }
+
+    /// The same, for a call that may look at a lock's line or a queue's items.
+    pub(crate) fn run_about<T>(
+        &mut self,
+        draft: Draft,
+        plugin: &Plugin,
+        prefix: &[u8],
+        subject: Subject,
+        function: impl FnOnce() -> T,
+    ) -> (Draft, Result<T, String>) {
         let (ended, result) = running::run(
             Running {
                 draft,
@@ -253,6 +275,8 @@ impl State {
                 now: self.now,
                 random: self.random,
                 told: Told::default(),
+                subject,
+                account: Account::new(plugin.limits),
             },
             function,
         );
@@ -288,11 +312,12 @@ impl State {
         caller: Option<&str>,
         by: Option<&str>,
     ) -> Result<i64, Failure> {
+        self.check_lock_keys(&draft, by)?;
         let judged = self.judge(draft, caller, by)?;
         self.commit(judged, Vec::new())
     }
 
-    fn wake(&mut self, events: &[Event]) {
+    pub(crate) fn wake(&mut self, events: &[Event]) {
         for call in &mut self.calls {
             call.wake_on(events);
         }
@@ -307,12 +332,13 @@ impl State {
             let single: Span = (key.clone(), Some([&key[..], &[0]].concat()));
             draft.delete(&single);
         }
+        records::bring_back(&mut draft);
         let events = self.store.commit(draft, Vec::new());
         self.wake(&events);
     }
 
     fn change_leader(&mut self) {
-        self.calls.iter_mut().for_each(|call| call.end_parked(&Failure::LeaderChanged));
+        self.calls.iter_mut().for_each(Slot::meet_new_leader);
         self.cursors.values_mut().for_each(Cursor::forget_failures);
     }
 }

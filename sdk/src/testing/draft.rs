@@ -37,6 +37,16 @@ impl Draft {
         }
     }
 
+    /// The state as it was `before`, with all that has been read since.
+    pub(crate) fn undone_to(self, before: Self) -> Self {
+        Self { reads: self.reads, ..before }
+    }
+
+    /// Whether the key was there before the transaction.
+    pub(crate) fn existed(&self, key: &[u8]) -> bool {
+        self.base.contains_key(key)
+    }
+
     pub(crate) fn get(&mut self, key: &[u8]) -> Option<Item> {
         self.reads.push((key.to_vec(), Some([key, &[0]].concat())));
         self.items.get(key).cloned()

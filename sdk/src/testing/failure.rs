@@ -32,6 +32,17 @@ pub enum Failure {
     },
     /// The lease does not exist.
     UnknownLease(i64),
+    /// Somebody else holds the lock, which was only tried.
+    Held(String),
+    /// The lease ended while its place in a lock's line waited.
+    PlaceLost(String),
+    /// A write to keys of locks that a plugin admits, beside the Lock service.
+    LockKeys {
+        /// The binding's prefix.
+        prefix: String,
+        /// The plugin's name.
+        plugin: String,
+    },
     /// Another leader took over while the call was parked, or before the request was committed.
     LeaderChanged,
     /// The test took the call back.
@@ -52,6 +63,14 @@ impl Display for Failure {
                 write!(out, "recipe {plugin} has no function {function}: it has {known}")
             }
             Self::UnknownLease(id) => write!(out, "lease {id} does not exist"),
+            Self::Held(name) => write!(out, "lock {name} is held"),
+            Self::PlaceLost(name) => {
+                write!(out, "the lease of the place in line for {name} has ended")
+            }
+            Self::LockKeys { prefix, plugin } => write!(
+                out,
+                "locks under {prefix:?} are admitted by plugin {plugin}; use the Lock service"
+            ),
             Self::LeaderChanged => write!(out, "leader changed"),
             Self::Cancelled => write!(out, "cancelled"),
         }

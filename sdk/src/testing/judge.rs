@@ -97,18 +97,26 @@ impl State {
             return Ok(draft);
         }
         let context = plugin.context(prefix, caller);
+        let before = draft.clone();
         draft.taken = hearing.seen[..hearing.own].iter().map(|(key, _)| key.clone()).collect();
         let (mut draft, verdict) = self.run(draft, plugin, prefix, || check(context, &writes));
         let reason = match verdict {
+            Ok(Verdict::Allow) if plugin.is_monitored => return Ok(before),
             Ok(Verdict::Allow) => {
                 let written = draft.take_written().into_iter();
                 hearing.seen.extend(written.map(|key| (key, Some(plugin.name.clone()))));
                 return Ok(draft);
             }
             Ok(Verdict::Refuse(reason)) => reason,
+            Err(_) if plugin.fails_open && !plugin.is_monitored => return Ok(before),
             Err(why) => format!("the policy failed: {why}"),
         };
-        Err(Failure::Refused { by: plugin.name.clone(), reason })
+        let refused = Failure::Refused { by: plugin.name.clone(), reason };
+        if plugin.is_monitored {
+            self.would_refuse.push(refused);
+            return Ok(before);
+        }
+        Err(refused)
     }
 }
 

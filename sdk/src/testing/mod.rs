@@ -2,7 +2,8 @@
 //! transactions and leases as the real one, a clock that stands still until a test moves it, and
 //! randomness that is the same in every run.
 //!
-//! Policies, triggers and recipes of any number of plugins work together in one cluster. A
+//! Policies, triggers, recipes, lock admissions and queue conditions of any number of plugins work
+//! together in one cluster. A
 //! [`Client`]'s requests are carried out one after the other, in the order in which the test makes
 //! them. What the server does by itself happens when the test says so: a parked [`Call`] that was
 //! woken runs with [`Call::run`], a trigger is told its next events with [`Cluster::deliver`], and
@@ -48,7 +49,11 @@ mod failure;
 pub(crate) mod host;
 mod judge;
 mod leases;
+mod limits;
+mod locks;
 mod plugin;
+mod queues;
+mod records;
 mod running;
 mod store;
 mod txn;
@@ -58,9 +63,18 @@ pub use client::Client;
 pub use cluster::{Cluster, Line};
 pub use delivery::Delivery;
 pub use failure::Failure;
+pub use limits::Limits;
+pub use locks::{LockCall, LockRequest};
 pub use plugin::Plugin;
+pub use queues::{Dequeue, NewItem};
 pub use txn::{Txn, TxnReply};
 
+#[cfg(test)]
+mod binding_test;
+#[cfg(test)]
+mod locks_test;
+#[cfg(test)]
+mod queues_test;
 #[cfg(test)]
 mod recipes_test;
 #[cfg(test)]

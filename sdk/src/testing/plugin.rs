@@ -4,13 +4,19 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::bindings::host::portunus::plugin::types;
+use crate::bindings::lock_admission::exports::portunus::plugin::lock_admission as admission;
+use crate::bindings::queue_condition::exports::portunus::plugin::queue_condition as condition;
 use crate::range::{Span, under};
+use crate::testing::limits::Limits;
 use crate::testing::store::is_within;
 use crate::{
-    Batch, Context, IntoHandled, IntoVerdict, Recipes, Told, Verdict, Write, trigger, write_policy,
+    Batch, Context, IntoAdmission, IntoHandled, IntoReadiness, IntoVerdict, Lock, Place, Queue,
+    Recipes, Told, Verdict, Write, lock_admission, queue_condition, trigger, write_policy,
 };
 
 type Check = Rc<dyn Fn(types::Context, &[Write]) -> Verdict>;
+type Admit = Rc<dyn Fn(types::Context, admission::Request, Vec<Place>) -> admission::Admission>;
+type Ready = Rc<dyn Fn(types::Context, condition::Queue) -> condition::Readiness>;
 type Handle = Rc<dyn Fn(types::Context, &Batch) -> Result<(), String>>;
 
 /// A plugin for [`Cluster::deploy`](super::Cluster::deploy): each point is bound to the prefix
@@ -25,6 +31,11 @@ pub struct Plugin {
     pub(crate) policies: Vec<(Vec<u8>, Check)>,
     pub(crate) trigger: Option<(Vec<u8>, Handle)>,
     pub(crate) recipes: Option<(Vec<u8>, Recipes)>,
+    pub(crate) admission: Option<(Vec<u8>, Admit)>,
+    pub(crate) condition: Option<(Vec<u8>, Ready)>,
+    pub(crate) is_monitored: bool,
+    pub(crate) fails_open: bool,
+    pub(crate) limits: Limits,
 }
 
 impl Plugin {
@@ -39,6 +50,11 @@ impl Plugin {
             policies: Vec::new(),
             trigger: None,
             recipes: None,
+            admission: None,
+            condition: None,
+            is_monitored: false,
+            fails_open: false,
+            limits: Limits::default(),
         }
     }
 
@@ -102,6 +118,61 @@ impl Plugin {
     pub fn recipes(mut self, recipes: Recipes) -> Self {
         self.recipes = Some((self.prefix.clone(), recipes));
         self
+    }
+
+    /// The function that `#[lock_admission]` marks.
+    ///
+    /// # Panics
+    /// When the plugin has one already.
+    #[must_use]
+    pub fn lock_admission<F, R>(mut self, function: F) -> Self
+    where
+        F: Fn(&Context, &Lock) -> R + 'static,
+        R: IntoAdmission,
+    {
+        assert!(self.admission.is_none(), "{} has a lock admission already", self.name);
+        let admit: Admit = Rc::new(move |call, request, holders| {
+            lock_admission::admit(&function, call, request, holders)
+        });
+        self.admission = Some((self.prefix.clone(), admit));
+        self
+    }
+
+    /// The function that `#[queue_condition]` marks.
+    ///
+    /// # Panics
+    /// When the plugin has one already.
+    #[must_use]
+    pub fn queue_condition<F, R>(mut self, function: F) -> Self
+    where
+        F: Fn(&Context, &Queue) -> R + 'static,
+        R: IntoReadiness,
+    {
+        assert!(self.condition.is_none(), "{} has a queue condition already", self.name);
+        let ready: Ready =
+            Rc::new(move |call, queue| queue_condition::ready(&function, call, queue));
+        self.condition = Some((self.prefix.clone(), ready));
+        self
+    }
+
+    /// What each of its calls may use, as `--limit`.
+    #[must_use]
+    pub fn limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Asks its policies and its lock admission, and follows neither, as `--monitor`: see
+    /// [`Cluster::would_refuse`](super::Cluster::would_refuse).
+    #[must_use]
+    pub fn monitor(self) -> Self {
+        Self { is_monitored: true, ..self }
+    }
+
+    /// Lets a write pass when its policy fails, and a lock be granted as without a plugin when its
+    /// admission does, as `--fail-open`. What it refuses stays refused.
+    #[must_use]
+    pub fn fail_open(self) -> Self {
+        Self { fails_open: true, ..self }
     }
 
     pub(crate) fn context(&self, prefix: &[u8], caller: Option<&str>) -> types::Context {

@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
 use super::draft::Draft;
+use super::limits::Account;
 use super::plugin::Grants;
 use super::store::is_within;
 use crate::log::Level;
@@ -21,6 +22,16 @@ pub(crate) struct Running {
     pub(crate) now: u64,
     pub(crate) random: u64,
     pub(crate) told: Told,
+    pub(crate) subject: Subject,
+    pub(crate) account: Account,
+}
+
+/// What the call is about, beside its arguments: what it may look at.
+#[derive(Debug, Clone)]
+pub(crate) enum Subject {
+    Keys,
+    Lock { name: Vec<u8>, lease: i64 },
+    Queue { name: Vec<u8> },
 }
 
 /// What a call told its author and operator.

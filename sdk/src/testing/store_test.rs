@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Cluster, Failure, Plugin};
+use super::{Cluster, Failure, Limits, Plugin};
 use crate::log::{self, Level};
 use crate::{Context, Event, OrStop, Result, Verdict, Write, metrics, refuse};
 
@@ -225,7 +225,9 @@ fn a_scan_reads_page_by_page_and_sees_the_calls_own_writes() {
     let client = cluster.anonymous();
     let many = (0..1_500).fold(client.txn(), |txn, key| txn.put(format!("k/{key:04}"), ""));
     many.commit().expect("no policy yet");
-    cluster.deploy(Plugin::new("scan").under("go").may_write("k/").write_policy(scan));
+    let limits = Limits { writes: 2_000, ..Limits::default() };
+    let plugin = Plugin::new("scan").under("go").may_write("k/").limits(limits);
+    cluster.deploy(plugin.write_policy(scan));
     assert_eq!(client.put("go", ""), Ok(3));
     assert_eq!(keys(&client.prefix("")), ["go", "k/json"]);
 }

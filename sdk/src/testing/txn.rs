@@ -3,6 +3,7 @@
 use super::client::Client;
 use super::draft::Draft;
 use super::failure::Failure;
+use super::store::Items;
 use crate::Item;
 use crate::range::{Span, under};
 
@@ -12,6 +13,11 @@ use crate::range::{Span, under};
 pub struct Txn {
     client: Client,
     compares: Vec<(Vec<u8>, Compare)>,
+    branches: Branches,
+}
+
+#[derive(Debug, Default)]
+struct Branches {
     then: Vec<Op>,
     or_else: Vec<Op>,
 }
@@ -37,6 +43,7 @@ enum Compare {
 enum Op {
     Put { key: Vec<u8>, value: Vec<u8>, lease: i64 },
     Delete(Span),
+    Txn(Txn),
 }
 
 impl Compare {
@@ -52,7 +59,7 @@ impl Compare {
 
 impl Txn {
     pub(crate) fn new(client: Client) -> Self {
-        Self { client, compares: Vec::new(), then: Vec::new(), or_else: Vec::new() }
+        Self { client, compares: Vec::new(), branches: Branches::default() }
     }
 
     fn when(mut self, key: impl AsRef<[u8]>, compare: Compare) -> Self {
@@ -104,36 +111,64 @@ impl Txn {
         value: impl AsRef<[u8]>,
         lease: i64,
     ) -> Self {
-        self.then.push(put(key.as_ref(), value.as_ref(), lease));
+        self.branches.then.push(put(key.as_ref(), value.as_ref(), lease));
         self
     }
 
     /// Then deletes a key.
     #[must_use]
     pub fn delete(mut self, key: impl AsRef<[u8]>) -> Self {
-        self.then.push(delete(key.as_ref()));
+        self.branches.then.push(delete(key.as_ref()));
         self
     }
 
     /// Then deletes the keys that begin with `prefix`.
     #[must_use]
     pub fn delete_prefix(mut self, prefix: impl AsRef<[u8]>) -> Self {
-        self.then.push(Op::Delete(under(prefix.as_ref())));
+        self.branches.then.push(Op::Delete(under(prefix.as_ref())));
         self
     }
 
     /// Else puts a key.
     #[must_use]
     pub fn or_put(mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
-        self.or_else.push(put(key.as_ref(), value.as_ref(), 0));
+        self.branches.or_else.push(put(key.as_ref(), value.as_ref(), 0));
         self
     }
 
     /// Else deletes a key.
     #[must_use]
     pub fn or_delete(mut self, key: impl AsRef<[u8]>) -> Self {
-        self.or_else.push(delete(key.as_ref()));
+        self.branches.or_else.push(delete(key.as_ref()));
         self
+    }
+
+    /// Then does what another transaction says. Its comparisons see the state before all writes,
+    /// as those of the outer one.
+    #[must_use]
+    pub fn then_txn(mut self, build: impl FnOnce(Txn) -> Txn) -> Self {
+        self.branches.then.push(Op::Txn(build(Txn::new(self.client.clone()))));
+        self
+    }
+
+    /// Else does what another transaction says.
+    #[must_use]
+    pub fn or_txn(mut self, build: impl FnOnce(Txn) -> Txn) -> Self {
+        self.branches.or_else.push(Op::Txn(build(Txn::new(self.client.clone()))));
+        self
+    }
+
+    /// Whether its comparisons hold, and the writes of the branches that are taken, in order.
+    fn resolve(self, items: &Items, writes: &mut Vec<Op>) -> bool {
+        let succeeded = self.compares.iter().all(|(key, compare)| compare.holds(items.get(key)));
+        let Branches { then, or_else } = self.branches;
+        for op in if succeeded { then } else { or_else } {
+            match op {
+                Op::Txn(inner) => drop(inner.resolve(items, writes)),
+                op => writes.push(op),
+            }
+        }
+        succeeded
     }
 
     /// Carries it out.
@@ -141,20 +176,22 @@ impl Txn {
     /// # Errors
     /// A policy's refusal, or a lease that does not exist.
     pub fn commit(self) -> Result<TxnReply, Failure> {
-        let state = &mut *self.client.cluster.0.borrow_mut();
+        let client = self.client.clone();
+        let state = &mut *client.cluster.0.borrow_mut();
         let mut draft = Draft::on(&state.store);
-        let succeeded =
-            self.compares.iter().all(|(key, compare)| compare.holds(draft.items.get(key)));
-        for op in if succeeded { self.then } else { self.or_else } {
+        let mut writes = Vec::new();
+        let succeeded = self.resolve(&state.store.items, &mut writes);
+        for op in writes {
             match op {
                 Op::Put { lease, .. } if !state.leases.exists(lease) => {
                     return Err(Failure::UnknownLease(lease));
                 }
                 Op::Put { key, value, lease } => draft.put(&key, &value, lease),
                 Op::Delete(span) => drop(draft.delete(&span)),
+                Op::Txn(_) => unreachable!("it was resolved into its writes"),
             }
         }
-        let revision = state.decide(draft, self.client.user.as_deref(), None)?;
+        let revision = state.decide(draft, client.user.as_deref(), None)?;
         Ok(TxnReply { succeeded, revision })
     }
 }

@@ -2,8 +2,8 @@
 //! reply to the message of its RPC.
 
 use portunus_proto::etcdserverpb::{
-    AlarmResponse, AuthStatusResponse, CompactionResponse, DeleteRangeResponse, HashKvResponse,
-    HashResponse, LeaseGrantResponse, LeaseLeasesResponse, LeaseRevokeResponse,
+    AlarmResponse, AuthStatusResponse, CompactionResponse, DeleteRangeResponse, DowngradeResponse,
+    HashKvResponse, HashResponse, LeaseGrantResponse, LeaseLeasesResponse, LeaseRevokeResponse,
     LeaseTimeToLiveResponse, PutResponse, RangeResponse, ResponseHeader, StatusResponse,
     TxnResponse,
 };
@@ -63,6 +63,7 @@ macro_rules! replies {
 headed!(
     AuthStatusResponse,
     HashKvResponse,
+    DowngradeResponse,
     HashResponse,
     LeaseLeasesResponse,
     LeaseTimeToLiveResponse,

@@ -7,17 +7,26 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, UnixListener, UnixStream, lookup_host};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use tokio::net::{TcpListener, TcpSocket, UnixListener, UnixStream, lookup_host};
+use tokio_stream::wrappers::UnixListenerStream;
+use tonic::transport::server::TcpIncoming;
+
+use crate::tls::Socket;
 
 /// Probes of an idle connection, so that a client that vanished without a word is noticed.
-pub const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// How long accepting rests after it failed for want of something (files, memory): the next try
 /// would fail at once, and trying all the time would take a core from those who are connected.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Connections that the system keeps until they are accepted; it may keep fewer.
+const BACKLOG: u32 = 1024;
+
 /// An address to listen on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Address {
     /// A host (an IP address or a name; empty for all interfaces) and a port.
     Tcp { host: String, port: u16 },
@@ -28,21 +37,20 @@ pub enum Address {
 /// Why a URL names no address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    #[error("{0:?} is not a listen url: write http://HOST:PORT or unix://PATH")]
+    #[error("{0:?} is not a listen url: write http://HOST:PORT, https://HOST:PORT or unix://PATH")]
     Malformed(String),
-    #[error("{0:?} asks for tls, which is not supported yet: use http")]
-    Tls(String),
 }
 
 impl std::str::FromStr for Address {
     type Err = AddressError;
 
-    /// Understands `http://host:port` and `unix://path`; a trailing slash is ignored, as by etcd.
+    /// Understands `http://host:port` and `unix://path`, also with the `s` of TLS, which makes no
+    /// difference to where it is; a trailing slash is ignored, as by etcd.
     fn from_str(url: &str) -> Result<Self, AddressError> {
         let malformed = || AddressError::Malformed(url.to_owned());
         let (scheme, rest) = url.split_once("://").ok_or_else(malformed)?;
         match scheme {
-            "http" => {
+            "http" | "https" => {
                 let authority = rest.strip_suffix('/').unwrap_or(rest);
                 let (host, port) = authority.rsplit_once(':').ok_or_else(malformed)?;
                 let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
@@ -54,8 +62,7 @@ impl std::str::FromStr for Address {
                 let port = port.parse().map_err(|_| malformed())?;
                 Ok(Self::Tcp { host: host.to_owned(), port })
             }
-            "unix" if !rest.is_empty() => Ok(Self::Unix(rest.into())),
-            "https" | "unixs" => Err(AddressError::Tls(url.to_owned())),
+            "unix" | "unixs" if !rest.is_empty() => Ok(Self::Unix(rest.into())),
             _ => Err(malformed()),
         }
     }
@@ -69,16 +76,23 @@ pub enum Listener {
 }
 
 impl Listener {
-    /// Binds `address`. Of a name's addresses the first IPv4 one is taken before any IPv6 one, as
+    /// Binds `address`; with `reuse_port` beside others who ask for the same. Of a name's addresses the first IPv4 one is taken before any IPv6 one, as
     /// Go does, since that is where clients configured for etcd will look.
     ///
     /// # Errors
     /// The address is taken, not local, or its name is unknown.
-    pub async fn bind(address: &Address) -> io::Result<Self> {
+    pub async fn bind(address: &Address, reuse_port: bool) -> io::Result<Self> {
         match address {
             Address::Tcp { host, port } => {
-                let listener = TcpListener::bind(resolve(host, *port).await?.as_slice()).await?;
-                Ok(Self::Tcp(listener))
+                let addresses = resolve(host, *port).await?;
+                let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
+                for address in addresses {
+                    match bind_tcp(address, reuse_port) {
+                        Ok(listener) => return Ok(Self::Tcp(listener)),
+                        Err(error) => failure = error,
+                    }
+                }
+                Err(failure)
             }
             Address::Unix(path) => {
                 remove_stale(path).await?;
@@ -96,8 +110,26 @@ impl Listener {
     }
 }
 
+impl Listener {
+    /// What is accepted, slowly while accepting fails.
+    pub fn sockets(self) -> BoxStream<'static, io::Result<Socket>> {
+        match self {
+            Self::Tcp(listener) => TcpIncoming::from(listener)
+                .with_nodelay(Some(true))
+                .with_keepalive(Some(TCP_KEEPALIVE))
+                .then(paced)
+                .map(|accepted| accepted.map(Socket::from))
+                .boxed(),
+            Self::Unix(listener) => UnixListenerStream::new(listener)
+                .then(paced)
+                .map(|accepted| accepted.map(Socket::from))
+                .boxed(),
+        }
+    }
+}
+
 /// Passes on what accepting brought, slowly while it fails.
-pub async fn paced<T>(accepted: io::Result<T>) -> io::Result<T> {
+async fn paced<T>(accepted: io::Result<T>) -> io::Result<T> {
     if let Err(error) = &accepted
         && !is_the_clients(error)
     {
@@ -111,6 +143,19 @@ pub async fn paced<T>(accepted: io::Result<T>) -> io::Result<T> {
 fn is_the_clients(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+fn bind_tcp(address: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> {
+    let socket = match address.is_ipv4() {
+        true => TcpSocket::new_v4()?,
+        false => TcpSocket::new_v6()?,
+    };
+    socket.set_reuseaddr(true)?;
+    if reuse_port {
+        socket.set_reuseport(true)?;
+    }
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {

@@ -1,8 +1,11 @@
 //! etcd's Lock service. The waiting is the node's; here it ends with the client or the member.
 
+use bytes::Bytes;
 use portunus_proto::etcdserverpb::{self as pb, ResponseHeader};
+use portunus_proto::portunus::v1::LockAcquireRequest;
 use portunus_proto::v3lockpb::lock_server::Lock;
 use portunus_proto::v3lockpb::{LockRequest, LockResponse, UnlockRequest, UnlockResponse};
+use tokio::sync::oneshot;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::answer::header_at;
@@ -23,6 +26,9 @@ impl Lock for LockService {
     async fn lock(&self, request: Request<LockRequest>) -> Result<Response<LockResponse>, Status> {
         let end = self.ending.of(request.metadata());
         let LockRequest { name, lease } = request.into_inner();
+        if self.node.admits_lock(&name) {
+            return self.lock_admitted(name, lease, end).await;
+        }
         let taken = self.node.line_up(name.clone(), LeaseId(lease), Vec::new().into()).await;
         let (mut place, standing) = taken.map_err(refused)?;
         let mut revision = place.at;
@@ -46,6 +52,11 @@ impl Lock for LockService {
         request: Request<UnlockRequest>,
     ) -> Result<Response<UnlockResponse>, Status> {
         let UnlockRequest { key } = request.into_inner();
+        if let Some(held) = self.node.admitted_place(&key) {
+            let released = self.node.release(held).await.map_err(status::of_recipe)?;
+            let header = Some(header_at(released.0, &self.node));
+            return Ok(Response::new(UnlockResponse { header }));
+        }
         let delete = pb::DeleteRangeRequest { key, ..Default::default() };
         let reply = self.node.write(decide::Request::DeleteRange(delete)).await;
         let Reply::DeleteRange(done) = reply.map_err(status::of_recipe)? else {
@@ -53,6 +64,37 @@ impl Lock for LockService {
         };
         let revision = done.header.map_or(0, |header: ResponseHeader| header.revision);
         Ok(Response::new(UnlockResponse { header: Some(header_at(revision, &self.node)) }))
+    }
+}
+
+impl LockService {
+    /// A lock whose plugins decide: taken as one of our own, and answered in etcd's terms.
+    async fn lock_admitted(
+        &self,
+        name: Bytes,
+        lease: i64,
+        end: impl Future<Output = Status>,
+    ) -> Result<Response<LockResponse>, Status> {
+        let request = LockAcquireRequest { names: vec![name.clone()], lease, ..Default::default() };
+        let (stopped, stop) = oneshot::channel();
+        let stop = async move { drop(stop.await) };
+        let acquiring = self.node.acquire(request, stop);
+        tokio::pin!(acquiring);
+        let acquired = tokio::select! {
+            acquired = &mut acquiring => acquired,
+            status = end => {
+                // The member stops: whoever has a lease goes on waiting elsewhere.
+                let _ = stopped.send(());
+                let _ = acquiring.await;
+                return Err(status);
+            }
+        };
+        let Some(acquired) = acquired.map_err(status::of_recipe)? else {
+            return Err(status::answer_of_another_kind());
+        };
+        let key = acquired.places.first().map(|place| decide::lock::place_of(&name, &place.key));
+        let header = Some(header_at(acquired.revision, &self.node));
+        Ok(Response::new(LockResponse { header, key: key.unwrap_or_default() }))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 
 use futures::Stream;
+use portunus_proto::etcdserverpb::downgrade_request::DowngradeAction;
 use portunus_proto::etcdserverpb::maintenance_server::Maintenance;
 use portunus_proto::etcdserverpb::{
     AlarmRequest, AlarmResponse, DefragmentRequest, DefragmentResponse, DowngradeInfo,
@@ -13,7 +14,7 @@ use portunus_proto::etcdserverpb::{
 use tonic::{Request, Response, Status, async_trait};
 
 use super::answer::{Headed, write};
-use super::{status, version};
+use super::{downgrade, snapshot, status, version};
 use crate::decide;
 use crate::node::Node;
 
@@ -95,7 +96,8 @@ impl Maintenance for MaintenanceService {
         &self,
         _request: Request<SnapshotRequest>,
     ) -> Result<Response<Self::SnapshotStream>, Status> {
-        Err(status::not_offered("Maintenance.Snapshot"))
+        let file = self.node.snapshot_file().await.map_err(status::of_failure)?;
+        Ok(Response::new(Box::pin(snapshot::stream(file))))
     }
 
     async fn move_leader(
@@ -109,8 +111,23 @@ impl Maintenance for MaintenanceService {
 
     async fn downgrade(
         &self,
-        _request: Request<DowngradeRequest>,
+        request: Request<DowngradeRequest>,
     ) -> Result<Response<DowngradeResponse>, Status> {
-        Err(status::not_offered("Maintenance.Downgrade"))
+        let request = request.into_inner();
+        match request.action() {
+            DowngradeAction::Validate => {
+                downgrade::check_target(&request.version)?;
+                self.node.linearizable().await.map_err(status::of)?;
+            }
+            DowngradeAction::Enable => {
+                downgrade::check_target(&request.version)?;
+                return Err(status::no_downgrade());
+            }
+            // As etcd, which tells of nothing to cancel in its log alone.
+            DowngradeAction::Cancel => {}
+        }
+        let version = downgrade::cluster_version();
+        let answer = DowngradeResponse { header: None, version };
+        Ok(Response::new(answer.headed(&self.node)))
     }
 }

@@ -5,8 +5,10 @@
 mod answer;
 mod auth;
 mod authority;
+mod caller;
 mod cluster;
 mod descriptors;
+mod downgrade;
 mod election;
 mod ending;
 mod gate;
@@ -22,10 +24,11 @@ mod plugin;
 mod queue;
 mod reflection;
 mod server;
+mod snapshot;
 mod status;
 pub mod version;
 mod watch;
 
-pub use http::Cors;
+pub use http::{Cors, Hosts};
 pub use listen::{Address, AddressError, Listener};
-pub use server::{Options, ServeError, Server};
+pub use server::{Options, Port, ServeError, Server, Traffic};

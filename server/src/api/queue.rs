@@ -35,7 +35,7 @@ type Answer<T> = Result<Response<T>, Status>;
 impl QueueService {
     /// Asks the queue what does not wait for long.
     async fn ask(&self, ask: Ask) -> Result<QueueSaid, Status> {
-        let whole = QueueAsk { ask: Some(ask) };
+        let whole = QueueAsk { ask: Some(ask), readiness: None };
         self.check_size(&whole)?;
         let ask = whole.ask.ok_or_else(status::answer_of_another_kind)?;
         self.node.queue(ask).await.map_err(status::of)

@@ -19,9 +19,7 @@ use portunus_proto::v3electionpb::election_server::ElectionServer;
 use portunus_proto::v3lockpb::lock_server::LockServer;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio_stream::wrappers::UnixListenerStream;
 use tonic::service::Routes;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::server::HealthReporter;
 
 use super::auth::AuthService;
@@ -30,14 +28,14 @@ use super::cluster::ClusterService;
 use super::election::ElectionService;
 use super::ending::{Ending, Stopping};
 use super::gate::Gate;
-use super::http::{Cors, FrontLayer, Gateway, Surface};
+use super::http::{Cors, FrontLayer, Gateway, Hosts, Surface};
 use super::kv::KvService;
 use super::lease::LeaseService;
-use super::listen::{Listener, TCP_KEEPALIVE, paced};
+use super::listen::Listener;
 use super::lock::LockService;
 use super::locks::LocksService;
 use super::maintenance::MaintenanceService;
-use super::meter::{Metered, Table};
+use super::meter::{Metered, Table, Timing};
 use super::plugin::{PluginService, RecipeService};
 use super::queue::QueueService;
 use super::reflection;
@@ -45,6 +43,7 @@ use super::watch::WatchService;
 use crate::clock::Clock;
 use crate::limits::{DEPLOY_BYTES_MAX, REQUEST_OVERHEAD_BYTES, SHUTDOWN_GRACE};
 use crate::node::Node;
+use crate::tls::{Door, Incoming};
 
 /// Bytes a client may send on one stream before it must wait: the largest request fits, so that
 /// none takes a round trip more.
@@ -66,8 +65,14 @@ pub struct Options {
     pub keepalive_timeout: Duration,
     /// Measure how long calls take, too (`--metrics=extensive`).
     pub extensive_metrics: bool,
+    /// Calls that take longer are logged (`--warning-unary-request-duration`).
+    pub slow_call: Duration,
     /// Which web pages may call (`--cors`).
     pub cors: Cors,
+    /// Which hosts HTTP requests may name (`--host-whitelist`).
+    pub hosts: Hosts,
+    /// Serve the JSON gateway (`--enable-grpc-gateway`).
+    pub gateway: bool,
 }
 
 impl Default for Options {
@@ -78,9 +83,31 @@ impl Default for Options {
             keepalive_interval: Some(Duration::from_secs(2 * 60 * 60)),
             keepalive_timeout: Duration::from_secs(20),
             extensive_metrics: false,
+            slow_call: Duration::from_millis(300),
             cors: Cors::default(),
+            hosts: Hosts::default(),
+            gateway: true,
         }
     }
+}
+
+/// What a port answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Traffic {
+    Everything,
+    /// gRPC alone; HTTP has ports of its own.
+    Grpc,
+    /// Everything but gRPC.
+    Http,
+    /// Metrics and health alone.
+    Metrics,
+}
+
+/// A bound socket, who gets in, and to what.
+pub struct Port {
+    pub listener: Listener,
+    pub door: Door,
+    pub traffic: Traffic,
 }
 
 /// Why serving ended before it was asked to.
@@ -117,19 +144,25 @@ impl Server {
             .add_service(reflection::newer(&names)?)
             .add_service(reflection::older(&names)?)
             .prepare();
-        let clock = options.extensive_metrics.then(Clock::system);
-        let table = Arc::new(Table::new(&names, clock.as_ref()));
+        let timing = Timing {
+            clock: Clock::system(),
+            histograms: options.extensive_metrics,
+            slow: options.slow_call,
+        };
+        let table = Arc::new(Table::new(&names, &timing));
         let services = Metered::new(routes.clone(), table.clone());
         let gateway = Gateway::new(services, message_bytes_max(node));
         let front = |gateway| {
-            let surface = Surface::new(node.clone(), options.cors.clone(), gateway);
-            FrontLayer { table: table.clone(), surface: Arc::new(surface) }
+            let access = (options.cors.clone(), options.hosts.clone());
+            let surface = Surface::new(node.clone(), access, gateway);
+            FrontLayer { table: table.clone(), surface: Some(Arc::new(surface)) }
         };
-        let (metrics_front, front) = (front(None), front(Some(gateway)));
+        let gateway = options.gateway.then_some(gateway);
+        let (metrics_front, front) = (front(None), front(gateway));
         Ok(Self { options, routes, front, metrics_front, health, stop })
     }
 
-    /// Serves on all `listeners` until `shutdown`, and on those of `metrics` the HTTP side alone.
+    /// Serves on all `ports` until `shutdown`.
     /// Then no connection is accepted any more, open streams end, and calls under way have
     /// [`SHUTDOWN_GRACE`] to come home.
     ///
@@ -137,24 +170,20 @@ impl Server {
     /// A listener broke down.
     pub async fn serve(
         self,
-        listeners: Vec<Listener>,
-        metrics: Vec<Listener>,
+        ports: Vec<Port>,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), ServeError> {
-        let mut ports = JoinSet::new();
-        for listener in listeners {
-            ports.spawn(self.serve_one(listener, &self.front, self.routes.clone()));
-        }
-        for listener in metrics {
-            ports.spawn(self.serve_one(listener, &self.metrics_front, Routes::default()));
+        let mut serving = JoinSet::new();
+        for port in ports {
+            serving.spawn(self.serve_one(port));
         }
         tokio::select! {
-            ended = all_ended(&mut ports) => return ended,
+            ended = all_ended(&mut serving) => return ended,
             () = shutdown => {}
         }
         self.health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
         self.stop.send_replace(true);
-        match tokio::time::timeout(SHUTDOWN_GRACE, all_ended(&mut ports)).await {
+        match tokio::time::timeout(SHUTDOWN_GRACE, all_ended(&mut serving)).await {
             Ok(ended) => ended,
             Err(_) => {
                 tracing::warn!(grace = ?SHUTDOWN_GRACE, "cut off calls that did not end in time");
@@ -165,34 +194,23 @@ impl Server {
 
     fn serve_one(
         &self,
-        listener: Listener,
-        front: &FrontLayer,
-        routes: Routes,
+        port: Port,
     ) -> impl Future<Output = Result<(), tonic::transport::Error>> + Send + use<> {
         let mut stopping = self.stop.subscribe();
         let stopped = async move {
             // A sender that is gone is a server that is gone.
             let _ = stopping.wait_for(|stopping| *stopping).await;
         };
-        let router = self.transport().layer(front.clone()).add_routes(routes);
-        async move {
-            match listener {
-                Listener::Tcp(listener) => {
-                    let incoming = TcpIncoming::from(listener)
-                        .with_nodelay(Some(true))
-                        .with_keepalive(Some(TCP_KEEPALIVE))
-                        .then(paced)
-                        .map(|accepted| accepted.map(Mended::new));
-                    router.serve_with_incoming_shutdown(incoming, stopped).await
-                }
-                Listener::Unix(listener) => {
-                    let incoming = UnixListenerStream::new(listener)
-                        .then(paced)
-                        .map(|accepted| accepted.map(Mended::new));
-                    router.serve_with_incoming_shutdown(incoming, stopped).await
-                }
-            }
-        }
+        let (front, routes) = match port.traffic {
+            Traffic::Everything => (self.front.clone(), self.routes.clone()),
+            Traffic::Grpc => (self.front.clone().without_http(), self.routes.clone()),
+            Traffic::Http => (self.front.clone(), Routes::default()),
+            Traffic::Metrics => (self.metrics_front.clone(), Routes::default()),
+        };
+        let router = self.transport().layer(front).add_routes(routes);
+        let incoming = Incoming::new(port.listener.sockets(), port.door)
+            .map(|accepted| accepted.map(Mended::new));
+        async move { router.serve_with_incoming_shutdown(incoming, stopped).await }
     }
 
     fn transport(&self) -> tonic::transport::Server {

@@ -128,14 +128,18 @@ fn lock_code(refusal: &LockRefusal) -> Code {
             Code::InvalidArgument
         }
         LockRefusal::Held { .. } => Code::Aborted,
-        LockRefusal::Differs { .. } | LockRefusal::Lost { .. } => Code::FailedPrecondition,
+        LockRefusal::Differs { .. } | LockRefusal::Lost { .. } | LockRefusal::Admitted { .. } => {
+            Code::FailedPrecondition
+        }
     }
 }
 
 fn queue_code(refusal: &QueueRefusal) -> Code {
     match refusal {
         QueueRefusal::Full { .. } => Code::ResourceExhausted,
-        QueueRefusal::ClaimLost { .. } => Code::FailedPrecondition,
+        QueueRefusal::ClaimLost { .. } | QueueRefusal::NoCondition { .. } => {
+            Code::FailedPrecondition
+        }
         _ => Code::InvalidArgument,
     }
 }
@@ -171,6 +175,9 @@ fn failure_text(failure: Failure) -> (Code, &'static str) {
         Failure::TooManyRequests => (Code::ResourceExhausted, "etcdserver: too many requests"),
         Failure::Stopped => (Code::Unavailable, "etcdserver: server stopped"),
         Failure::BadTransferee => (Code::FailedPrecondition, "etcdserver: bad leader transferee"),
+        Failure::NoRoom => {
+            (Code::ResourceExhausted, "portunus: no room on this member's disk for a snapshot")
+        }
         Failure::Unreadable => (Code::Unknown, "portunus: the store of this member cannot be read"),
     }
 }
@@ -191,6 +198,21 @@ pub fn request_too_large() -> Status {
 /// The client's API version is not text.
 pub fn invalid_client_api_version() -> Status {
     Status::invalid_argument("etcdserver: invalid client api version")
+}
+
+pub fn wrong_downgrade_format() -> Status {
+    Status::invalid_argument("etcdserver: wrong downgrade target version format")
+}
+
+pub fn invalid_downgrade_target() -> Status {
+    Status::invalid_argument("etcdserver: invalid downgrade target version")
+}
+
+/// An order to begin what is not needed here.
+pub fn no_downgrade() -> Status {
+    Status::failed_precondition(
+        "portunus: nothing needs to be enabled before members are replaced by older ones",
+    )
 }
 
 /// An RPC of etcd's surface that this server does not offer yet.

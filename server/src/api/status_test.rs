@@ -210,7 +210,7 @@ fn every_refusal_has_its_code_and_text() {
     assert_eq!(seen, [true; REFUSALS], "a refusal is missing from the table");
 }
 
-const FAILURES: [(Failure, Code, &str); 11] = [
+const FAILURES: [(Failure, Code, &str); 12] = [
     (Failure::NoLeader, Code::Unavailable, "etcdserver: no leader"),
     (Failure::NotLeader, Code::FailedPrecondition, "etcdserver: not leader"),
     (Failure::TimedOut, Code::Unavailable, "etcdserver: request timed out"),
@@ -234,6 +234,11 @@ const FAILURES: [(Failure, Code, &str); 11] = [
     (Failure::Stopped, Code::Unavailable, "etcdserver: server stopped"),
     (Failure::BadTransferee, Code::FailedPrecondition, "etcdserver: bad leader transferee"),
     (Failure::Unreadable, Code::Unknown, "portunus: the store of this member cannot be read"),
+    (
+        Failure::NoRoom,
+        Code::ResourceExhausted,
+        "portunus: no room on this member's disk for a snapshot",
+    ),
 ];
 
 fn failure_place(failure: Failure) -> usize {
@@ -249,6 +254,7 @@ fn failure_place(failure: Failure) -> usize {
         Failure::Stopped => 8,
         Failure::BadTransferee => 9,
         Failure::Unreadable => 10,
+        Failure::NoRoom => 11,
     }
 }
 

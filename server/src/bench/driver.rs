@@ -18,6 +18,7 @@ use crate::bench::schedule::{End, Schedule};
 use crate::bench::server_usage::{Usage, UsageProbe};
 use crate::bench::time::{Duration, Instant, now};
 use crate::bench::workload::{ClientId, Operate, Workload};
+use crate::dial::Security;
 
 /// What is unanswered so long after the planned end counts as unfinished.
 const GRACE: Duration = Duration::from_secs(5);
@@ -47,6 +48,7 @@ struct Share {
     rate: Option<f64>,
     duration: Duration,
     endpoints: Vec<String>,
+    security: Security,
 }
 
 /// A thread that has its connections and waits for the word.
@@ -99,7 +101,7 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 
 fn prepare<W: Workload>(load: &Load, workload: &W) -> anyhow::Result<()> {
     let endpoint = load.endpoints.first().context("--endpoints names no server")?;
-    runtime()?.block_on(async { workload.prepare(connect(endpoint).await?).await })
+    runtime()?.block_on(async { workload.prepare(connect(&load.security, endpoint).await?).await })
 }
 
 /// Splits a load into one share per thread; operations in proportion to clients.
@@ -121,6 +123,7 @@ fn shares(load: &Load) -> Vec<Share> {
                 clients_in_all: load.clients,
                 duration: load.duration,
                 endpoints: load.endpoints.clone(),
+                security: load.security.clone(),
             };
             before = after;
             share
@@ -166,7 +169,7 @@ async fn open<W: Workload>(share: &Share, workload: &W) -> anyhow::Result<Vec<W:
     let mut channels = Vec::new();
     for conn in &share.conns {
         let endpoint = &share.endpoints[*conn as usize % share.endpoints.len()];
-        channels.push(connect(endpoint).await?);
+        channels.push(connect(&share.security, endpoint).await?);
     }
     let mut clients = Vec::new();
     for (place, number) in clients_on(&share.conns, share.conns_in_all, share.clients_in_all) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::config;
+use crate::dial::Security;
 
 /// What to measure.
 #[derive(Clone, Debug, Subcommand)]
@@ -21,6 +22,12 @@ pub enum Command {
     Recipe(Recipes),
     /// Increments of one key shared by all clients, each by reading, comparing and putting
     Increment(Load),
+    /// Acquisitions of one lock shared by all clients, and releases, through etcd's Lock service
+    Lock(Load),
+    /// Items taken out of one queue and acknowledged, through the Queue service
+    Queue(Queues),
+    /// The same as clients of etcd do it, by reading the first key and deleting it in a transaction
+    QueueRecipe(Queues),
     /// Events delivered to watchers while a writer writes
     Watch(Watches),
     /// Keep-alives of leases, each on a stream of its own
@@ -37,6 +44,8 @@ pub struct Load {
     /// Where the servers listen; connections are spread over them
     #[arg(long, value_delimiter = ',', default_value = "127.0.0.1:2379", value_parser = endpoint)]
     pub endpoints: Vec<String>,
+    #[command(flatten)]
+    pub security: Security,
     /// HTTP/2 connections
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..))]
     pub conns: u32,
@@ -121,6 +130,15 @@ pub struct Recipes {
 }
 
 #[derive(Clone, Debug, Args)]
+pub struct Queues {
+    #[command(flatten)]
+    pub load: Load,
+    /// Items that are left in the queue at the end; --total more are there at the start
+    #[arg(long, default_value_t = 0)]
+    pub waiting: u64,
+}
+
+#[derive(Clone, Debug, Args)]
 pub struct Watches {
     #[command(flatten)]
     pub load: Load,
@@ -161,6 +179,7 @@ pub struct EchoServer {
     pub server_threads: Option<u32>,
 }
 
+/// Kept as it was written: without a scheme it depends on the other options which one it has.
 fn endpoint(text: &str) -> Result<String, String> {
     let url = match text.contains("://") {
         true => text.to_owned(),
@@ -168,8 +187,8 @@ fn endpoint(text: &str) -> Result<String, String> {
     };
     let url = config::Url::parse(&url)?;
     match url.host_port() {
-        Some((host, _)) if !host.is_empty() => Ok(url.to_string()),
-        _ => Err("expected host:port or http://host:port".to_owned()),
+        Some((host, _)) if !host.is_empty() => Ok(text.to_owned()),
+        _ => Err("expected host:port, http://host:port or https://host:port".to_owned()),
     }
 }
 

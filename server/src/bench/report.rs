@@ -39,6 +39,9 @@ pub struct Report {
     /// The writer beside watchers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub writes: Option<Writes>,
+    /// From the release of a lock to its next grant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handover_us: Option<Latency>,
 }
 
 /// Microseconds.
@@ -77,7 +80,7 @@ impl Report {
             usage.split_last().map_or((None, &[][..]), |(own, rest)| (Some(own), rest));
         Self {
             operation: operation.to_owned(),
-            endpoints: load.endpoints.clone(),
+            endpoints: load.endpoints.iter().map(|one| load.security.url(one)).collect(),
             conns: load.conns.min(load.clients),
             clients: load.clients,
             rate: load.rate,
@@ -90,6 +93,7 @@ impl Report {
             servers: servers.iter().map(|usage| ServerUsage::of(usage, operations)).collect(),
             client_cpu_us_per_op: own.map_or(0.0, |own| micros_per(own.cpu, operations)),
             writes: None,
+            handover_us: None,
         }
     }
 
@@ -122,6 +126,12 @@ impl Report {
         self
     }
 
+    /// Adds the times from release to grant.
+    pub fn with_handovers(mut self, handovers: &Records) -> Self {
+        self.handover_us = Some(Latency::of(&handovers.latencies));
+        self
+    }
+
     /// One JSON object on one line.
     pub fn json(&self) -> anyhow::Result<String> {
         Ok(serde_json::to_string(self)? + "\n")
@@ -144,6 +154,9 @@ impl Report {
         if let Some(writes) = &self.writes {
             line(&mut text, "writes", writes.operations, self.seconds, writes.ops_per_second);
             latency(&mut text, "latency", &writes.latency_us);
+        }
+        if let Some(handover) = &self.handover_us {
+            latency(&mut text, "hand-over", handover);
         }
         for server in &self.servers {
             let _ = writeln!(

@@ -1,16 +1,18 @@
 //! From a command to its report.
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 
 use crate::bench::client::Payload;
 use crate::bench::driver::{Outcome, drive};
 use crate::bench::echo;
 use crate::bench::options::{
-    Command, Consistency, Echo, EchoAs, Load, Ranges, Reads, Recipes, Watches,
+    Command, Consistency, Echo, EchoAs, Load, Queues, Ranges, Reads, Recipes, Watches,
 };
 use crate::bench::report::Report;
 use crate::bench::time::{Duration, now};
-use crate::bench::workload::{Get, Increment, LeaseKeepalive, Put, Range, Recipe, Txn, Watchers};
+use crate::bench::workload::{
+    Get, Increment, LeaseKeepalive, Lock, Put, Queue, QueueRecipe, Range, Recipe, Txn, Watchers,
+};
 
 /// Puts per second beside watchers unless `--rate` says otherwise: a rate at which delivery, not
 /// the writer, is what is measured.
@@ -32,6 +34,9 @@ pub fn run(command: &Command) -> anyhow::Result<String> {
         Command::Increment(load) => {
             (load, Report::new("increment", load, drive(load, Increment, None)?))
         }
+        Command::Lock(load) => (load, lock(load)?),
+        Command::Queue(queues) => (&queues.load, queue(queues)?),
+        Command::QueueRecipe(queues) => (&queues.load, queue_recipe(queues)?),
         Command::Watch(watches) => (&watches.load, watch(watches)?),
         Command::LeaseKeepalive(load) => {
             let outcome = drive(load, LeaseKeepalive, None)?;
@@ -57,6 +62,31 @@ fn recipe(recipes: &Recipes) -> anyhow::Result<Report> {
     let name = format!("recipe {plugin} {function}");
     let workload = Recipe { plugin, function, payload: payload.into() };
     Ok(Report::new(&name, &load, drive(&load, workload, None)?))
+}
+
+fn lock(load: &Load) -> anyhow::Result<Report> {
+    let workload = Lock::new();
+    let handovers = workload.handovers();
+    let outcome = drive(load, workload, None)?;
+    Ok(Report::new("lock", load, outcome).with_handovers(&handovers.take()))
+}
+
+fn queue(queues: &Queues) -> anyhow::Result<Report> {
+    let workload = Queue { items: items(queues)? };
+    let name = format!("queue, {} left", queues.waiting);
+    Ok(Report::new(&name, &queues.load, drive(&queues.load, workload, None)?))
+}
+
+fn queue_recipe(queues: &Queues) -> anyhow::Result<Report> {
+    let workload = QueueRecipe { items: items(queues)? };
+    let name = format!("queue recipe, {} left", queues.waiting);
+    Ok(Report::new(&name, &queues.load, drive(&queues.load, workload, None)?))
+}
+
+/// What is there before the first operation.
+fn items(queues: &Queues) -> anyhow::Result<u64> {
+    let total = queues.load.total.context("--total says how many items are taken out")?;
+    Ok(total + queues.waiting)
 }
 
 fn get(reads: &Reads) -> anyhow::Result<Report> {

@@ -17,6 +17,11 @@ struct Options {
     command: bench::Command,
 }
 
+/// What the words after `portunus bench` may be.
+pub fn command() -> clap::Command {
+    <Options as clap::CommandFactory>::command()
+}
+
 /// Runs one measurement; `arguments` begin after `bench`.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let words = std::iter::once(OsString::from("portunus bench")).chain(arguments);

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Args;
 use portunus_proto::etcdserverpb::cluster_client::ClusterClient;
 use portunus_proto::etcdserverpb::maintenance_client::MaintenanceClient;
 use portunus_proto::etcdserverpb::{MemberListRequest, StatusRequest};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Code, Status};
+
+use crate::dial::{Security, Server};
 
 /// A server that does not accept by then is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -21,15 +23,15 @@ pub struct Servers {
     /// Where the cluster listens; the first that accepts is asked
     #[arg(long, value_delimiter = ',', default_value = "127.0.0.1:2379")]
     pub endpoints: Vec<String>,
+    #[command(flatten)]
+    pub security: Security,
 }
 
 /// Connects to the first endpoint that accepts. Calls have no time limit.
 pub async fn connect(servers: &Servers) -> anyhow::Result<Channel> {
     let mut failures = Vec::new();
     for endpoint in &servers.endpoints {
-        let server =
-            server(endpoint).with_context(|| format!("--endpoints {endpoint} is not host:port"))?;
-        match server.connect().await {
+        match server(&servers.security, endpoint)?.connect().await {
             Ok(channel) => return Ok(channel),
             Err(error) => failures.push(format!("{endpoint}: {:#}", anyhow::Error::from(error))),
         }
@@ -48,7 +50,7 @@ pub async fn connect_to_leader(servers: &Servers) -> anyhow::Result<Channel> {
         Ok(None) => Ok(first),
         Ok(Some(urls)) => {
             for url in &urls {
-                if let Ok(server) = server(url)
+                if let Ok(server) = server(&servers.security, url)
                     && let Ok(channel) = server.connect().await
                 {
                     return Ok(channel);
@@ -84,12 +86,9 @@ async fn leader_urls(channel: &Channel) -> Result<Option<Vec<String>>, Status> {
     Ok(Some(leader.map(|leader| leader.client_urls).unwrap_or_default()))
 }
 
-fn server(endpoint: &str) -> Result<Endpoint, tonic::transport::Error> {
-    let url = match endpoint.contains("://") {
-        true => endpoint.to_owned(),
-        false => format!("http://{endpoint}"),
-    };
-    Ok(Endpoint::from_shared(url)?.connect_timeout(CONNECT_TIMEOUT))
+fn server(security: &Security, endpoint: &str) -> anyhow::Result<Server> {
+    let server = Server::new(security, endpoint)?;
+    Ok(server.with(|endpoint| endpoint.connect_timeout(CONNECT_TIMEOUT)))
 }
 
 /// A request that gives up after [`CALL_TIMEOUT`].

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use crate::cli::{bench, lock, output, plugin, queue, recipe, serve};
+use crate::cli::{bench, describe, lock, output, plugin, queue, recipe, serve, snapshot};
 use crate::config::nearest::nearest;
 
 /// The version of etcd whose API, flags and metrics this server offers.
@@ -12,7 +12,18 @@ pub const ETCD_VERSION: &str = "3.7.1";
 /// Arguments that were refused.
 pub const REFUSED: u8 = 2;
 
-const COMMANDS: [&str; 7] = ["bench", "lock", "plugin", "queue", "recipe", "version", "help"];
+const COMMANDS: [&str; 10] = [
+    "bench",
+    "completion",
+    "lock",
+    "man",
+    "plugin",
+    "queue",
+    "recipe",
+    "snapshot",
+    "version",
+    "help",
+];
 
 /// Runs what the arguments after the program's name ask for.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -24,10 +35,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     arguments.next();
     match command.as_str() {
         "bench" => bench::run(arguments),
+        "completion" => describe::completion(arguments),
         "lock" => lock::run(arguments),
+        "man" => describe::man(arguments),
         "plugin" => plugin::run(arguments),
         "queue" => queue::run(arguments),
         "recipe" => recipe::run(arguments),
+        "snapshot" => snapshot::run(arguments),
         "version" => print_version(),
         "help" => serve::print_help(),
         _ => refuse(&command),

@@ -57,6 +57,11 @@ pub struct Options {
     pub command: Vec<OsString>,
 }
 
+/// What the words after `portunus lock` may be.
+pub fn command() -> clap::Command {
+    <Options as clap::CommandFactory>::command()
+}
+
 /// Runs; `arguments` begin after `lock`.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let options: Options = match options("portunus lock", arguments) {

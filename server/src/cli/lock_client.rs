@@ -4,11 +4,12 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::{Args, Parser};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 use crate::cli::dispatch::REFUSED;
+use crate::dial::{Security, Server};
 
 /// A server that does not accept by then is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -20,6 +21,8 @@ pub struct Servers {
     /// Where the cluster listens; the first that accepts is asked
     #[arg(long, global = true, value_delimiter = ',', default_value = "127.0.0.1:2379")]
     pub endpoints: Vec<String>,
+    #[command(flatten)]
+    pub security: Security,
 }
 
 impl Servers {
@@ -27,15 +30,12 @@ impl Servers {
     pub async fn connect(&self) -> anyhow::Result<Channel> {
         let mut failures = Vec::new();
         for endpoint in &self.endpoints {
-            let url = match endpoint.contains("://") {
-                true => endpoint.clone(),
-                false => format!("http://{endpoint}"),
-            };
-            let server = Endpoint::from_shared(url)
-                .with_context(|| format!("--endpoints {endpoint} is not host:port"))?
-                .connect_timeout(CONNECT_TIMEOUT)
-                .http2_keep_alive_interval(PING_EVERY)
-                .keep_alive_timeout(CONNECT_TIMEOUT);
+            let server = Server::new(&self.security, endpoint)?.with(|endpoint| {
+                endpoint
+                    .connect_timeout(CONNECT_TIMEOUT)
+                    .http2_keep_alive_interval(PING_EVERY)
+                    .keep_alive_timeout(CONNECT_TIMEOUT)
+            });
             match server.connect().await {
                 Ok(channel) => return Ok(channel),
                 Err(error) => {

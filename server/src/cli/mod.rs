@@ -3,6 +3,7 @@
 
 mod bench;
 mod connection;
+mod describe;
 mod dispatch;
 mod lock;
 mod lock_client;
@@ -13,5 +14,6 @@ mod queue;
 mod queue_work;
 mod recipe;
 mod serve;
+mod snapshot;
 
 pub use dispatch::run;

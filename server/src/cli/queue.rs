@@ -159,6 +159,11 @@ fn shelf(text: &str) -> Result<QueueShelf, String> {
     }
 }
 
+/// What the words after `portunus queue` may be.
+pub fn command() -> clap::Command {
+    <Options as clap::CommandFactory>::command()
+}
+
 /// Runs one command; `arguments` begin after `queue`.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let options: Options = match options("portunus queue", arguments) {

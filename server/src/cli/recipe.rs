@@ -46,6 +46,11 @@ pub struct Call {
     servers: Servers,
 }
 
+/// What the words after `portunus recipe` may be.
+pub fn command() -> clap::Command {
+    <Options as clap::CommandFactory>::command()
+}
+
 /// Runs one command; `arguments` begin after `recipe`.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let words = std::iter::once(OsString::from("portunus recipe")).chain(arguments);

@@ -20,6 +20,10 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Request::Version => return print_version(),
         Request::Serve(values) => values,
     };
+    let values = match from_file(values) {
+        Ok(values) => values,
+        Err(error) => return refuse(&error),
+    };
     let config = match configure(&values) {
         Ok(config) => config,
         Err(error) => return refuse(&error),
@@ -38,10 +42,22 @@ pub fn print_help() -> ExitCode {
     finish(output::print(&help::text()))
 }
 
+/// With a config file the values are its alone.
+fn from_file(values: Values) -> Result<Values, config::Error> {
+    let Some(path) = config::requested_file(&values, std::env::vars_os()) else {
+        return Ok(values);
+    };
+    let text = std::fs::read_to_string(&path).map_err(|error| config::Error::File {
+        path: path.display().to_string(),
+        reason: format!("cannot be read: {error}"),
+    })?;
+    config::read_file(&path, &text)
+}
+
 /// Where there is no data yet, what a first start needs is checked here, as a refused flag.
 fn configure(values: &Values) -> Result<Config, config::Error> {
     let config = Config::from_values(values)?;
-    if !node::has_data(&config.data_dir) {
+    if !node::has_data(&config.data_dir, config.wal_dir.as_deref()) {
         config.check_bootstrap()?;
     }
     Ok(config)
@@ -49,6 +65,16 @@ fn configure(values: &Values) -> Result<Config, config::Error> {
 
 fn serve(config: Config) -> anyhow::Result<ExitCode> {
     telemetry::init(&config.log)?;
+    if let Some(path) = &config.config_file {
+        tracing::info!(
+            path = %path.display(),
+            "loaded server configuration, other configuration command line flags and environment \
+             variables will be ignored if provided"
+        );
+    }
+    for suite in &config.client_tls.left_out {
+        tracing::warn!(suite, "cipher suite is not offered");
+    }
     for flag in &config.ignored_flags {
         tracing::warn!(flag, "flag has no effect");
     }

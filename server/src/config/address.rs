@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Url {
     text: String,
+    secure: bool,
     place: Place,
 }
 
@@ -26,16 +27,16 @@ impl Url {
         let Some((scheme, rest)) = text.split_once("://") else {
             return Err(scheme_reason(text));
         };
-        match scheme {
-            "http" => Ok(Self { text: text.to_owned(), place: tcp(rest, text)? }),
-            "https" | "unixs" => Err(format!(
-                "TLS is not supported yet; use {}://{rest}",
-                scheme.trim_end_matches('s')
-            )),
-            "unix" if rest.is_empty() => Err(format!("URL names no socket: {text}")),
-            "unix" => Ok(Self { text: text.to_owned(), place: Place::Unix(PathBuf::from(rest)) }),
-            _ => Err(scheme_reason(text)),
-        }
+        let place = match scheme {
+            "http" | "https" => tcp(rest, text)?,
+            "unix" | "unixs" if rest.is_empty() => {
+                return Err(format!("URL names no socket: {text}"));
+            }
+            "unix" | "unixs" => Place::Unix(PathBuf::from(rest)),
+            _ => return Err(scheme_reason(text)),
+        };
+        let secure = matches!(scheme, "https" | "unixs");
+        Ok(Self { text: text.to_owned(), secure, place })
     }
 
     /// Comma-separated URLs, sorted and each once, as etcd keeps them.
@@ -49,6 +50,11 @@ impl Url {
     /// As it was written.
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// Whether TLS is spoken there.
+    pub fn is_secure(&self) -> bool {
+        self.secure
     }
 
     /// Host (an IPv6 address without its brackets) and port; `None` for a unix socket.
@@ -139,7 +145,9 @@ mod tests {
         assert_eq!(url.check_bind(), Ok(()));
         let url = Url::parse("unix://localhost:20000").expect("valid");
         assert_eq!(url.socket_path(), Some(Path::new("localhost:20000")));
-        assert_eq!(url.host_port(), None);
+        assert_eq!((url.host_port(), url.is_secure()), (None, false));
+        let url = Url::parse("https://localhost:2379").expect("valid");
+        assert_eq!((url.host_port(), url.is_secure()), (Some(("localhost", 2379)), true));
     }
 
     #[test]
@@ -157,8 +165,8 @@ mod tests {
             ),
             ("http://a:1/b", "URL must not contain a path: http://a:1/b"),
             ("http://a:1/", "URL must not contain a path: http://a:1/"),
-            ("https://a:1", "TLS is not supported yet; use http://a:1"),
-            ("unixs://a", "TLS is not supported yet; use unix://a"),
+            ("https://a", "URL address does not have the form \"host:port\": https://a"),
+            ("unixs://", "URL names no socket: unixs://"),
             ("unix://", "URL names no socket: unix://"),
         ];
         for (text, expected) in cases {

@@ -6,9 +6,11 @@ use std::time::Duration;
 use crate::config::address::{self, Url};
 use crate::config::flags::{self, FLAGS, Flag, Group, Kind};
 use crate::config::options::{
-    ClusterState, Config, InitialCluster, InitialMember, LogConfig, LogFormat,
+    Auth, Checks, ClusterState, Config, InitialCluster, InitialMember, LogConfig, LogFormat,
+    Serving,
 };
 use crate::config::read::Values;
+use crate::config::tls::Tls;
 use crate::config::{Error, parse};
 
 /// etcd's limit: with a longer one a cluster without a leader takes minutes to notice.
@@ -25,6 +27,7 @@ impl Config {
         let advertised_peers = get(values, "initial-advertise-peer-urls", Url::parse_list)?;
         let config = Self {
             data_dir: data_dir(values, &name),
+            wal_dir: Some(text(values, "wal-dir")).filter(|dir| !dir.is_empty()).map(PathBuf::from),
             listen_client_urls: get(values, "listen-client-urls", Url::parse_list)?,
             advertise_client_urls: get(values, "advertise-client-urls", Url::parse_list)?,
             listen_peer_urls: get(values, "listen-peer-urls", Url::parse_list)?,
@@ -54,15 +57,20 @@ impl Config {
             quota_bytes: get(values, "quota-backend-bytes", parse::signed_bytes)?,
             max_txn_ops: get(values, "max-txn-ops", parse::positive)?,
             max_request_bytes: get(values, "max-request-bytes", parse::positive)?,
+            checks: checks(values)?,
             auto_compaction: get(values, "auto-compaction-retention", |retention| {
                 parse::retention(text(values, "auto-compaction-mode"), retention)
             })?,
             extensive_metrics: text(values, "metrics") == "extensive",
-            listen_metrics_urls: get(values, "listen-metrics-urls", |urls| match urls {
-                "" => Ok(Vec::new()),
-                urls => Url::parse_list(urls),
-            })?,
+            listen_metrics_urls: urls(values, "listen-metrics-urls")?,
             cors: parse::origins(text(values, "cors")),
+            serving: serving(values)?,
+            client_tls: Tls::of_clients(values)?,
+            peer_tls: Tls::of_peers(values)?,
+            self_signed_cert_validity: get(values, "self-signed-cert-validity", parse::years)?,
+            max_learners: get(values, "max-learners", parse::count)?,
+            auth: auth(values)?,
+            config_file: values.file.clone(),
             log: log(values)?,
             unsafe_no_fsync: get(values, "unsafe-no-fsync", parse::boolean)?,
             ignored_flags: ignored(values),
@@ -75,7 +83,9 @@ impl Config {
 
     fn check_relations(&self, values: &Values) -> Result<(), Error> {
         let contradiction = |text: String| Err(Error::Contradiction(text));
-        if values.is_given("listen-client-urls") && !values.is_given("advertise-client-urls") {
+        // A file without the second leaves it at its default, as with etcd.
+        let given = |name| values.file.is_none() && values.is_given(name);
+        if given("listen-client-urls") && !given("advertise-client-urls") {
             return contradiction(
                 "--advertise-client-urls is required when --listen-client-urls is set explicitly"
                     .to_owned(),
@@ -84,6 +94,9 @@ impl Config {
         each_url(values, "listen-peer-urls", &self.listen_peer_urls, Url::check_bind)?;
         each_url(values, "listen-client-urls", &self.listen_client_urls, Url::check_bind)?;
         each_url(values, "listen-metrics-urls", &self.listen_metrics_urls, Url::check_bind)?;
+        let http = &self.serving.listen_client_http_urls;
+        each_url(values, "listen-client-http-urls", http, Url::check_bind)?;
+        self.check_tls()?;
         for (name, urls) in [
             ("initial-advertise-peer-urls", &self.initial_advertise_peer_urls),
             ("advertise-client-urls", &self.advertise_client_urls),
@@ -107,16 +120,16 @@ impl Config {
     }
 }
 
-fn named(name: &'static str) -> &'static Flag {
+pub(super) fn named(name: &'static str) -> &'static Flag {
     flags::find(name).expect("the table of flags holds every name used here")
 }
 
-fn text<'a>(values: &'a Values, name: &'static str) -> &'a str {
+pub(super) fn text<'a>(values: &'a Values, name: &'static str) -> &'a str {
     values.text(named(name))
 }
 
 /// Reads a flag's value, with the flag's origin in the error.
-fn get<T>(
+pub(super) fn get<T>(
     values: &Values,
     name: &'static str,
     read: impl FnOnce(&str) -> Result<T, String>,
@@ -125,7 +138,7 @@ fn get<T>(
     read(text).map_err(|reason| bad_value(values, named(name), reason))
 }
 
-fn bad_value(values: &Values, flag: &'static Flag, reason: String) -> Error {
+pub(super) fn bad_value(values: &Values, flag: &'static Flag, reason: String) -> Error {
     Error::Value { origin: values.origin(flag), value: values.text(flag).to_owned(), reason }
 }
 
@@ -147,6 +160,14 @@ fn check_kind(values: &Values, flag: &'static Flag) -> Result<(), Error> {
     checked.map_err(|reason| bad_value(values, flag, reason))
 }
 
+/// URLs of a flag that may have none.
+fn urls(values: &Values, name: &'static str) -> Result<Vec<Url>, Error> {
+    get(values, name, |urls| match urls {
+        "" => Ok(Vec::new()),
+        urls => Url::parse_list(urls),
+    })
+}
+
 fn each_url(
     values: &Values,
     name: &'static str,
@@ -157,6 +178,22 @@ fn each_url(
         origin: values.origin(named(name)),
         value: address::join(urls),
         reason,
+    })
+}
+
+/// When members' data is compared: two of etcd's gates, and how often.
+fn checks(values: &Values) -> Result<Checks, Error> {
+    let gates = get(values, "feature-gates", parse::gates)?;
+    let is_on = |gate: &str| gates.iter().any(|(name, on)| *on && *name == gate);
+    let every = |flag| -> Result<Option<Duration>, Error> {
+        let every = get(values, flag, parse::duration)?;
+        Ok(Some(every).filter(|every| !every.is_zero()))
+    };
+    let compaction = every("compact-hash-check-time")?;
+    Ok(Checks {
+        initial: is_on("InitialCorruptCheck"),
+        periodic: every("corrupt-check-time")?,
+        compaction: compaction.filter(|_| is_on("CompactHashCheck")),
     })
 }
 
@@ -175,6 +212,32 @@ fn initial_cluster(values: &Values, name: &str, peers: &[Url]) -> Result<Initial
             members: vec![InitialMember { name: name.to_owned(), peer_urls: peers.to_vec() }],
         }),
     }
+}
+
+fn serving(values: &Values) -> Result<Serving, Error> {
+    let interval = get(values, "grpc-keepalive-interval", parse::duration)?;
+    Ok(Serving {
+        listen_client_http_urls: urls(values, "listen-client-http-urls")?,
+        reuse_port: get(values, "socket-reuse-port", parse::boolean)?,
+        max_concurrent_streams: get(values, "max-concurrent-streams", parse::streams)?,
+        keepalive_interval: (!interval.is_zero()).then_some(interval),
+        keepalive_timeout: get(values, "grpc-keepalive-timeout", parse::duration)?,
+        enable_gateway: get(values, "enable-grpc-gateway", parse::boolean)?,
+        warning_unary_request_duration: get(
+            values,
+            "warning-unary-request-duration",
+            parse::duration,
+        )?,
+        host_whitelist: parse::list(text(values, "host-whitelist")),
+    })
+}
+
+fn auth(values: &Values) -> Result<Auth, Error> {
+    Ok(Auth {
+        token: text(values, "auth-token").to_owned(),
+        token_ttl: Duration::from_secs(get(values, "auth-token-ttl", parse::count)?),
+        bcrypt_cost: get(values, "bcrypt-cost", parse::bcrypt_cost)?,
+    })
 }
 
 fn log(values: &Values) -> Result<LogConfig, Error> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::config::address::join;
 use crate::config::flags::{FLAGS, Kind, UNSUPPORTED, find};
 use crate::config::read::{Request, read};
-use crate::config::{AutoCompaction, ClusterState, Config, LogFormat, LogOutput, help};
+use crate::config::{AutoCompaction, Checks, ClusterState, Config, LogFormat, LogOutput, help};
 
 fn request(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Request, String> {
     let environment = environment.iter().map(|(k, v)| (OsString::from(k), OsString::from(v)));
@@ -74,6 +74,7 @@ fn every_flag_can_be_written_in_every_form() {
             Kind::Urls => "http://127.0.0.1:7".to_owned(),
             Kind::Bool => "false".to_owned(),
             _ if flag.name == "initial-cluster" => "m=http://a:1".to_owned(),
+            Kind::Count if flag.default.is_empty() => "1".to_owned(),
             _ if flag.default.is_empty() => "d".to_owned(),
             _ => flag.default.to_owned(),
         };
@@ -145,7 +146,7 @@ fn only_our_variables_are_looked_at() {
 
 #[test]
 fn help_and_version_work_whatever_else_is_set() {
-    let broken = [("ETCD_CERT_FILE", "cert.pem")];
+    let broken = [("ETCD_WAL_DIR", "wal")];
     for word in ["-h", "--help", "-help"] {
         assert_eq!(request(&["--name", "a", word], &broken), Ok(Request::Help));
     }
@@ -176,7 +177,14 @@ fn values_are_typed() {
     assert_eq!(served(&["--log-outputs=stdout,default,stderr"]).log.outputs, both);
     assert_eq!(served(&["--name=n"]).data_dir, Path::new("n.portunus"));
     assert_eq!(served(&["--logger", "zap"]).ignored_flags, ["logger"]);
-    assert_eq!(served(&["--feature-gates=CompactHashCheck=true"]).ignored_flags, ["feature-gates"]);
+    let checks = |arguments: &[&str]| served(arguments).checks;
+    let minute = Duration::from_secs(60);
+    let gates =
+        "--feature-gates=CompactHashCheck=true,InitialCorruptCheck=true,PriorityRequest=false";
+    let all = Checks { initial: true, periodic: Some(minute), compaction: Some(minute) };
+    assert_eq!(checks(&[gates, "--corrupt-check-time=1m"]), all);
+    assert_eq!(checks(&[]), Checks::default());
+    assert_eq!(served(&["--wal-dir=w"]).wal_dir.as_deref(), Some(Path::new("w")));
     for (text, expected) in [("1", true), ("T", true), ("False", false), ("0", false)] {
         assert_eq!(served(&[&format!("--pre-vote={text}")]).pre_vote, expected);
     }
@@ -212,17 +220,30 @@ const REFUSALS: &[(&[&str], &str)] = &[
     (&["--watch-progress-notify-interval=10"], "invalid value \"10\" for --watch-progress-notify-interval: the unit is missing; expected a duration such as 100ms, 10m or 1h30m"),
     (&["--log-level=loud"], "invalid value \"loud\" for --log-level: expected debug, info, warn, error, panic or fatal, or filters such as info,portunus::raft=debug"),
     (&["--log-format=xml"], "invalid value \"xml\" for --log-format: expected json or console"),
-    (&["--log-outputs=file"], "invalid value \"file\" for --log-outputs: expected stderr, stdout or default; redirect one into a file"),
+    (&["--log-outputs=stderr,"], "invalid value \"stderr,\" for --log-outputs: expected stderr, stdout, default, or paths of files"),
     (&["--logger=capnslog"], "invalid value \"capnslog\" for --logger: expected zap"),
     (&["--listen-client-urls=http://127.0.0.1:1"], "--advertise-client-urls is required when --listen-client-urls is set explicitly"),
-    (&["--listen-client-urls=https://127.0.0.1:1", CLIENT], "invalid value \"https://127.0.0.1:1\" for --listen-client-urls: TLS is not supported yet; use http://127.0.0.1:1"),
+    (&["--listen-client-urls=https://127.0.0.1:1", CLIENT], "TLS key/cert (--cert-file, --key-file) must be provided for client url https://127.0.0.1:1 with HTTPS scheme"),
     (&["--listen-client-urls=http://example.com:1", CLIENT], "invalid value \"http://example.com:1\" for --listen-client-urls: expected IP in URL for binding (http://example.com:1)"),
     (&["--listen-peer-urls=127.0.0.1:1"], "invalid value \"127.0.0.1:1\" for --listen-peer-urls: URL scheme must be http, https, unix, or unixs: 127.0.0.1:1"),
     (&["--initial-advertise-peer-urls=http://:1"], "invalid value \"http://:1\" for --initial-advertise-peer-urls: unexpected empty host (http://:1)"),
     (&["--initial-cluster=a"], "invalid value \"a\" for --initial-cluster: \"a\" is not of the form name=url"),
     (&["--initial-cluster="], "invalid value \"\" for --initial-cluster: expected name=url,..."),
-    (&["--cert-file=c.pem"], "--cert-file: not supported: TLS is not supported yet; listen on http:// behind a proxy that ends TLS"),
-    (&["--config-file", "f"], "--config-file: not supported: set flags, or environment variables of the same names"),
+    (&["--cert-file=c.pem"], "--cert-file and --key-file must both be present[cert: c.pem, key: ]"),
+    (&["--peer-client-key-file=k"], "--peer-client-cert-file and --peer-client-key-file must both be present[cert: , key: k]"),
+    (&["--listen-peer-urls=https://127.0.0.1:1"], "cannot listen on TLS for https://127.0.0.1:1: KeyFile and CertFile are not presented (--peer-cert-file, --peer-key-file)"),
+    (&["--listen-metrics-urls=https://127.0.0.1:1"], "client TLS key/cert (--cert-file, --key-file) must be provided for metrics secure url"),
+    (&["--cipher-suites=TLS_RSA_WITH_AES_128_GCM_SHA256,x"], "invalid value \"TLS_RSA_WITH_AES_128_GCM_SHA256,x\" for --cipher-suites: unexpected TLS cipher suite \"x\""),
+    (&["--cipher-suites=TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "--tls-min-version=TLS1.3"], "cipher suites cannot be configured when only TLS1.3 is enabled"),
+    (&["--cipher-suites=TLS_RSA_WITH_RC4_128_SHA", "--tls-max-version=TLS1.2"], "invalid value \"TLS_RSA_WITH_RC4_128_SHA\" for --cipher-suites: none of these can be used here; choose ECDHE with AES-GCM or ChaCha20"),
+    (&["--tls-min-version=TLS1.1"], "invalid value \"TLS1.1\" for --tls-min-version: unexpected TLS version \"TLS1.1\" (must be one of: TLS1.2, TLS1.3)"),
+    (&["--tls-min-version=TLS1.3", "--tls-max-version=TLS1.2"], "min version (TLS1.3) is greater than max version (TLS1.2)"),
+    (&["--peer-cert-allowed-cn=a", "--peer-cert-allowed-hostname=b,c"], "--peer-cert-allowed-cn and --peer-cert-allowed-hostname are mutually exclusive (cns=[\"a\"], hostnames=[\"b\", \"c\"])"),
+    (&["--bcrypt-cost=3"], "invalid value \"3\" for --bcrypt-cost: expected a cost from 4 to 31"),
+    (&["--self-signed-cert-validity=0"], "invalid value \"0\" for --self-signed-cert-validity: expected years, 1 to 1000"),
+    (&["--max-concurrent-streams=0"], "invalid value \"0\" for --max-concurrent-streams: expected a number from 1 to 4294967295"),
+    (&["--feature-gates=Everything=true"], "invalid value \"Everything=true\" for --feature-gates: unrecognized feature gate: Everything"),
+    (&["--feature-gates=CompactHashCheck"], "invalid value \"CompactHashCheck\" for --feature-gates: missing bool value for CompactHashCheck"),
 ];
 
 #[test]
@@ -246,15 +267,15 @@ fn refusals_name_the_variable_when_that_is_where_the_value_came_from() {
             "invalid value \"0\" for PORTUNUS_MAX_TXN_OPS: expected a whole number above 0",
         ),
         (
-            "ETCD_AUTO_TLS",
-            "true",
-            "ETCD_AUTO_TLS: not supported: TLS is not supported yet; listen on http:// behind a proxy that ends TLS",
+            "ETCD_DISCOVERY",
+            "u",
+            "ETCD_DISCOVERY: not supported: name the members in --initial-cluster",
         ),
     ];
     for (name, value, expected) in cases {
         assert_eq!(config(&[], &[(name, value)]).map(|_| ()), Err(expected.to_owned()));
     }
-    assert!(config(&["--peer-auto-tls=false"], &[("ETCD_AUTO_TLS", "false")]).is_ok());
+    assert!(config(&["--force-new-cluster=false"], &[("ETCD_FORCE_NEW_CLUSTER", "false")]).is_ok());
 }
 
 #[test]
@@ -292,4 +313,72 @@ fn names_in_the_table_are_unique() {
     for flag in FLAGS {
         assert!(std::ptr::eq(find(flag.name).expect("in the table"), flag), "{}", flag.name);
     }
+}
+
+/// What etcd 3.7.1 takes, but for `help` and `version`: the names of its flag sets.
+const OF_ETCD: &str = "advertise-client-urls auth-token auth-token-ttl auto-compaction-mode \
+    auto-compaction-retention auto-tls backend-batch-interval backend-batch-limit \
+    backend-bbolt-freelist-type bcrypt-cost bootstrap-defrag-threshold-megabytes cert-file \
+    cipher-suites client-cert-allowed-hostname client-cert-auth client-cert-file client-crl-file \
+    client-key-file compact-hash-check-time compaction-batch-limit compaction-sleep-interval \
+    config-file corrupt-check-time cors data-dir discovery-cacert discovery-cert \
+    discovery-dial-timeout discovery-endpoints discovery-fallback \
+    discovery-insecure-skip-tls-verify discovery-insecure-transport discovery-keepalive-time \
+    discovery-keepalive-timeout discovery-key discovery-password discovery-request-timeout \
+    discovery-srv discovery-srv-name discovery-token discovery-user distributed-tracing-address \
+    distributed-tracing-instance-id distributed-tracing-sampling-rate \
+    distributed-tracing-service-name downgrade-check-time election-timeout \
+    enable-distributed-tracing enable-grpc-gateway enable-log-rotation enable-pprof feature-gates \
+    force-new-cluster grpc-keepalive-interval grpc-keepalive-min-time grpc-keepalive-timeout \
+    heartbeat-interval host-whitelist initial-advertise-peer-urls initial-cluster \
+    initial-cluster-state initial-cluster-token initial-election-tick-advance key-file \
+    listen-client-http-urls listen-client-urls listen-metrics-urls listen-peer-urls log-format \
+    log-level log-outputs log-rotation-config-json logger max-concurrent-streams max-learners \
+    max-request-bytes max-snapshots max-txn-ops max-wals memory-mlock metrics name peer-auto-tls \
+    peer-cert-allowed-cn peer-cert-allowed-hostname peer-cert-file peer-client-cert-auth \
+    peer-client-cert-file peer-client-key-file peer-crl-file peer-key-file \
+    peer-skip-client-san-verification peer-trusted-ca-file pre-vote quota-backend-bytes \
+    raft-read-timeout raft-write-timeout self-signed-cert-validity snapshot-catchup-entries \
+    snapshot-count socket-reuse-address socket-reuse-port strict-reconfig-check tls-max-version \
+    tls-min-version trusted-ca-file unsafe-no-fsync v2-deprecation wal-dir warning-apply-duration \
+    warning-unary-request-duration watch-progress-notify-interval";
+
+#[test]
+fn every_flag_of_etcd_is_known() {
+    for name in OF_ETCD.split_whitespace() {
+        let unsupported = UNSUPPORTED.iter().any(|flag| flag.name == name);
+        assert!(find(name).is_some() != unsupported, "--{name} is in none or both of the tables");
+    }
+}
+
+#[test]
+fn flags_that_etcd_has_forgotten_are_passed_over() {
+    for words in [["--v", "--name=a"], ["--force=true", "--name=a"], ["-snapshot=x", "--name=a"]] {
+        assert_eq!(served(&words).name, "a");
+    }
+}
+
+#[test]
+fn tls_is_read_once_for_clients_and_once_for_peers() {
+    let config = served(&[
+        "--cert-file=c",
+        "--key-file=k",
+        "--trusted-ca-file=ca",
+        "--client-cert-auth",
+        "--client-cert-allowed-hostname=a, b,",
+        "--peer-auto-tls",
+        "--peer-cert-allowed-cn=x,y",
+        "--tls-min-version=TLS1.3",
+        "--listen-client-urls=https://127.0.0.1:1,http://127.0.0.1:1",
+        "--advertise-client-urls=https://localhost:1",
+    ]);
+    let (clients, peers) = (&config.client_tls, &config.peer_tls);
+    assert_eq!(clients.identity, Some(("c".into(), "k".into())));
+    assert_eq!(clients.trusted_ca_file.as_deref(), Some(Path::new("ca")));
+    assert!(clients.client_cert_auth && !clients.auto && peers.auto && !peers.client_cert_auth);
+    assert_eq!(clients.allowed_hosts, ["a", "b"]);
+    assert_eq!(peers.allowed_names, ["x", "y"]);
+    assert!(!clients.versions.tls12 && clients.versions.tls13);
+    assert!(peers.client_options(None).insecure_skip_verify, "nobody can check such a certificate");
+    assert!(!clients.client_options(None).insecure_skip_verify);
 }

@@ -25,6 +25,13 @@ pub enum Error {
     #[error("invalid value \"{value}\" for {origin}: {reason}")]
     Value { origin: String, value: String, reason: String },
 
+    /// The config file is there and makes no sense.
+    #[error("config file {path}: {reason}")]
+    File { path: String, reason: String },
+
+    #[error("config file {path}: unknown key \"{key}\"{}", suggest_key(.nearest))]
+    UnknownKey { path: String, key: String, nearest: Option<&'static str> },
+
     /// Values that are fine alone and contradict each other; texts are etcd's where it has one.
     #[error("{0}")]
     Contradiction(String),
@@ -34,6 +41,13 @@ fn suggest(nearest: &Option<&'static str>) -> String {
     match nearest {
         Some(name) => format!("; did you mean --{name}?"),
         None => "; see --help".to_owned(),
+    }
+}
+
+fn suggest_key(nearest: &Option<&'static str>) -> String {
+    match nearest {
+        Some(name) => format!("; did you mean {name}?"),
+        None => "; keys are the names of flags, see --help".to_owned(),
     }
 }
 

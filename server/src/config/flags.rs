@@ -23,6 +23,8 @@ pub enum Kind {
 pub enum Group {
     Member,
     Clustering,
+    Security,
+    Auth,
     Limits,
     Compaction,
     Metrics,
@@ -65,15 +67,21 @@ const fn flag(
     Flag { name, kind, default, group, help, since: "0.1.0" }
 }
 
-use Group::{Clustering, Compaction, Limits, Logging, Member, Metrics, NoEffect, Unsafe};
+use Group::{
+    Auth, Clustering, Compaction, Limits, Logging, Member, Metrics, NoEffect, Security, Unsafe,
+};
 
 /// All flags, in the order help shows them.
 #[rustfmt::skip]
 pub static FLAGS: &[Flag] = &[
     flag(Member, "name", Kind::Text, "default", "human-readable name of this member"),
     flag(Member, "data-dir", Kind::Text, "", "path to the data directory; ${name}.portunus unless given"),
+    flag(Member, "wal-dir", Kind::Text, "", "path to the log's directory; wal below the data directory unless given"),
     flag(Member, "listen-client-urls", Kind::Urls, "http://localhost:2379", "URLs to listen on for clients"),
     flag(Member, "listen-peer-urls", Kind::Urls, "http://localhost:2380", "URLs to listen on for peers"),
+    flag(Member, "listen-client-http-urls", Kind::Urls, "", "URLs to listen on for HTTP alone; takes HTTP away from listen-client-urls"),
+    flag(Member, "socket-reuse-port", Kind::Bool, "false", "let another process listen on the same client and peer ports"),
+    flag(Member, "config-file", Kind::Text, "", "YAML file of flags; with it other flags and variables are ignored"),
     flag(Member, "heartbeat-interval", Kind::Millis, "100", "time between two heartbeats of the leader"),
     flag(Member, "election-timeout", Kind::Millis, "1000", "time without a leader before an election; at least 5 heartbeats, at most 50000"),
     flag(Member, "snapshot-count", Kind::Count, "10000", "entries applied between two snapshots"),
@@ -88,27 +96,95 @@ pub static FLAGS: &[Flag] = &[
     flag(Clustering, "initial-cluster-state", Kind::Choice(&["new", "existing"]), "new", "form a new cluster or join one that runs"),
     flag(Clustering, "initial-cluster-token", Kind::Text, "etcd-cluster", "sets clusters with the same member URLs apart"),
     flag(Clustering, "strict-reconfig-check", Kind::Bool, "true", "refuse member changes that would lose the quorum"),
+    flag(Clustering, "max-learners", Kind::Count, "1", "learners that the cluster may have at a time"),
+
+    flag(Security, "cert-file", Kind::Text, "", "certificate shown to clients, in PEM, with those between it and the CA"),
+    flag(Security, "key-file", Kind::Text, "", "private key of cert-file"),
+    flag(Security, "trusted-ca-file", Kind::Text, "", "CAs of clients' certificates; with it every client must show one"),
+    flag(Security, "client-cert-auth", Kind::Bool, "false", "clients must show a certificate; its common name is their user where they give no token"),
+    flag(Security, "client-crl-file", Kind::Text, "", "revoked certificates of clients, as a list in DER or PEM"),
+    flag(Security, "client-cert-allowed-hostname", Kind::Text, "", "comma-separated hosts of which a client's certificate must cover one"),
+    flag(Security, "client-cert-allowed-cn", Kind::Text, "", "comma-separated common names of which a client's certificate must have one"),
+    flag(Security, "client-skip-client-san-verification", Kind::Bool, "false", "do not ask a client's certificate to cover the address it calls from"),
+    flag(Security, "auto-tls", Kind::Bool, "false", "show clients a certificate that this member makes for itself"),
+    flag(Security, "peer-cert-file", Kind::Text, "", "certificate shown to peers, both as server and as client"),
+    flag(Security, "peer-key-file", Kind::Text, "", "private key of peer-cert-file"),
+    flag(Security, "peer-client-cert-file", Kind::Text, "", "another certificate to show as a client of peers"),
+    flag(Security, "peer-client-key-file", Kind::Text, "", "private key of peer-client-cert-file"),
+    flag(Security, "peer-trusted-ca-file", Kind::Text, "", "CAs of peers' certificates; with it every peer must show one"),
+    flag(Security, "peer-client-cert-auth", Kind::Bool, "false", "peers must show a certificate"),
+    flag(Security, "peer-crl-file", Kind::Text, "", "revoked certificates of peers, as a list in DER or PEM"),
+    flag(Security, "peer-cert-allowed-cn", Kind::Text, "", "comma-separated common names of which a peer's certificate must have one"),
+    flag(Security, "peer-cert-allowed-hostname", Kind::Text, "", "comma-separated hosts of which a peer's certificate must cover one"),
+    flag(Security, "peer-skip-client-san-verification", Kind::Bool, "false", "do not ask a peer's certificate to cover the address it calls from"),
+    flag(Security, "peer-auto-tls", Kind::Bool, "false", "show peers a certificate that this member makes for itself"),
+    flag(Security, "self-signed-cert-validity", Kind::Count, "1", "years that certificates made by auto-tls and peer-auto-tls hold"),
+    flag(Security, "cipher-suites", Kind::Text, "", "comma-separated suites of TLS 1.2, by Go's names; all secure ones unless given"),
+    flag(Security, "tls-min-version", Kind::Text, "TLS1.2", "TLS1.2 or TLS1.3"),
+    flag(Security, "tls-max-version", Kind::Text, "", "TLS1.2 or TLS1.3; the newest unless given"),
+    flag(Security, "host-whitelist", Kind::Text, "*", "comma-separated hosts that HTTP requests without TLS may name; '*' is all"),
+
+    flag(Auth, "auth-token", Kind::Text, "simple", "'simple', or 'jwt,pub-key=FILE,priv-key=FILE,sign-method=RS256,ttl=5m'"),
+    flag(Auth, "auth-token-ttl", Kind::Count, "300", "seconds that a simple token holds after its last use"),
+    flag(Auth, "bcrypt-cost", Kind::Count, "10", "cost of hashing a password, 4 to 31; each step doubles the time"),
 
     flag(Limits, "quota-backend-bytes", Kind::Bytes, "0", "alarm and refuse writes above this size; 0 is 2 GiB, below 0 is no quota"),
     flag(Limits, "max-txn-ops", Kind::Count, "128", "operations in one branch of a txn"),
+    flag(Limits, "max-concurrent-streams", Kind::Count, "4294967295", "calls that one connection may have under way"),
+    flag(Limits, "grpc-keepalive-interval", Kind::Duration, "2h", "silence after which a client is pinged; 0 is never"),
+    flag(Limits, "grpc-keepalive-timeout", Kind::Duration, "20s", "how long the answer to a ping may take"),
     flag(Limits, "max-request-bytes", Kind::Bytes, "1572864", "size of one client request"),
 
     flag(Compaction, "auto-compaction-mode", Kind::Choice(&["periodic", "revision"]), "periodic", "what auto-compaction-retention counts: time or revisions"),
     flag(Compaction, "auto-compaction-retention", Kind::Text, "0", "history to keep: '30m' or hours when periodic, revisions when revision; 0 is off"),
+    flag(Compaction, "corrupt-check-time", Kind::Duration, "0s", "how often the leader compares all members' data and raises the CORRUPT alarm; 0 is never"),
+    flag(Compaction, "compact-hash-check-time", Kind::Duration, "1m", "how often it compares what the last compaction left, with the gate CompactHashCheck"),
+    flag(Compaction, "feature-gates", Kind::Text, "", "as Name=true,...: InitialCorruptCheck and CompactHashCheck; what etcd's others switch on is always on here, or not needed"),
 
     flag(Metrics, "metrics", Kind::Choice(&["basic", "extensive"]), "basic", "extensive also measures how long each kind of call takes"),
     flag(Metrics, "listen-metrics-urls", Kind::Urls, "", "more URLs that answer /metrics, /health, /livez, /readyz and /version"),
+    flag(Metrics, "enable-grpc-gateway", Kind::Bool, "true", "serve the JSON gateway"),
+    flag(Metrics, "warning-unary-request-duration", Kind::Duration, "300ms", "log calls that take longer"),
     flag(Metrics, "cors", Kind::Text, "*", "comma-separated origins whose web pages may call; '*' is all"),
 
     flag(Logging, "log-level", Kind::Text, "info", "debug, info, warn, error, panic, fatal, or filters such as portunus::raft=debug"),
     flag(Logging, "log-format", Kind::Choice(&["json", "console"]), "json", "one JSON object per line, or text for people"),
-    flag(Logging, "log-outputs", Kind::Text, "default", "stderr, stdout, or default (stderr)"),
+    flag(Logging, "log-outputs", Kind::Text, "default", "comma-separated: stderr, stdout, default (stderr), or paths of files to append to"),
 
     flag(Unsafe, "unsafe-no-fsync", Kind::Bool, "false", "never wait for the disk; a power loss loses acknowledged writes"),
 
-    flag(NoEffect, "feature-gates", Kind::Text, "", "etcd's gates; what they switch on is always on here, or not needed"),
     flag(NoEffect, "logger", Kind::Choice(&["zap"]), "zap", "there is one logger"),
     flag(NoEffect, "initial-election-tick-advance", Kind::Bool, "true", "the first election needs no hurrying"),
+    flag(NoEffect, "v2-deprecation", Kind::Text, "write-only-drop-data", "there is no v2 store"),
+    flag(NoEffect, "client-cert-file", Kind::Text, "", "the gateway calls its services without a connection"),
+    flag(NoEffect, "client-key-file", Kind::Text, "", "the gateway calls its services without a connection"),
+    flag(NoEffect, "grpc-keepalive-min-time", Kind::Duration, "5s", "clients may ping as often as they like"),
+    flag(NoEffect, "socket-reuse-address", Kind::Bool, "false", "an address in TIME_WAIT can always be bound"),
+    flag(NoEffect, "raft-read-timeout", Kind::Duration, "5s", "connections between peers are probed every second"),
+    flag(NoEffect, "raft-write-timeout", Kind::Duration, "5s", "connections between peers are probed every second"),
+    flag(NoEffect, "memory-mlock", Kind::Bool, "false", "nothing is mapped that could be paged out, the store is read into memory"),
+    flag(NoEffect, "downgrade-check-time", Kind::Duration, "5s", "what may be written follows from what the members say they know"),
+    flag(NoEffect, "warning-apply-duration", Kind::Duration, "100ms", "applying is a change in memory, and waits for nothing"),
+    flag(NoEffect, "enable-pprof", Kind::Bool, "false", "profiles come from outside: perf, and jemalloc's MALLOC_CONF"),
+    flag(NoEffect, "enable-log-rotation", Kind::Bool, "false", "files are appended to, so logrotate with copytruncate works"),
+    flag(NoEffect, "log-rotation-config-json", Kind::Text, "", "files are appended to, so logrotate with copytruncate works"),
+    flag(NoEffect, "enable-distributed-tracing", Kind::Bool, "false", "requests are not traced yet"),
+    flag(NoEffect, "distributed-tracing-address", Kind::Text, "localhost:4317", "requests are not traced yet"),
+    flag(NoEffect, "distributed-tracing-service-name", Kind::Text, "etcd", "requests are not traced yet"),
+    flag(NoEffect, "distributed-tracing-instance-id", Kind::Text, "", "requests are not traced yet"),
+    flag(NoEffect, "distributed-tracing-sampling-rate", Kind::Count, "0", "requests are not traced yet"),
+    flag(NoEffect, "discovery-fallback", Kind::Text, "exit", "discovery that fails ends the start, as in etcd"),
+    flag(NoEffect, "discovery-dial-timeout", Kind::Duration, "2s", "nothing is discovered"),
+    flag(NoEffect, "discovery-request-timeout", Kind::Duration, "5s", "nothing is discovered"),
+    flag(NoEffect, "discovery-keepalive-time", Kind::Duration, "2s", "nothing is discovered"),
+    flag(NoEffect, "discovery-keepalive-timeout", Kind::Duration, "6s", "nothing is discovered"),
+    flag(NoEffect, "discovery-insecure-transport", Kind::Bool, "true", "nothing is discovered"),
+    flag(NoEffect, "discovery-insecure-skip-tls-verify", Kind::Bool, "false", "nothing is discovered"),
+    flag(NoEffect, "discovery-cert", Kind::Text, "", "nothing is discovered"),
+    flag(NoEffect, "discovery-key", Kind::Text, "", "nothing is discovered"),
+    flag(NoEffect, "discovery-cacert", Kind::Text, "", "nothing is discovered"),
+    flag(NoEffect, "discovery-user", Kind::Text, "", "nothing is discovered"),
+    flag(NoEffect, "discovery-password", Kind::Text, "", "nothing is discovered"),
     flag(NoEffect, "max-snapshots", Kind::Count, "5", "old snapshots are removed as soon as nothing needs them"),
     flag(NoEffect, "max-wals", Kind::Count, "5", "log segments are removed as soon as nothing needs them"),
     flag(NoEffect, "backend-batch-interval", Kind::Duration, "100ms", "the store is written behind the log"),
@@ -119,7 +195,6 @@ pub static FLAGS: &[Flag] = &[
     flag(NoEffect, "compaction-sleep-interval", Kind::Duration, "10ms", "compaction does not hold writers up"),
 ];
 
-const TLS: &str = "TLS is not supported yet; listen on http:// behind a proxy that ends TLS";
 const DISCOVERY: &str = "name the members in --initial-cluster";
 
 const fn unsupported(name: &'static str, instead: &'static str) -> Unsupported {
@@ -129,19 +204,7 @@ const fn unsupported(name: &'static str, instead: &'static str) -> Unsupported {
 /// Flags of etcd that are refused by name. `=false` is let through: it asks for nothing.
 #[rustfmt::skip]
 pub static UNSUPPORTED: &[Unsupported] = &[
-    unsupported("config-file", "set flags, or environment variables of the same names"),
-    unsupported("wal-dir", "the log lives under --data-dir"),
     unsupported("force-new-cluster", "restore a snapshot into a new --data-dir"),
-    unsupported("listen-client-http-urls", "gRPC and HTTP share --listen-client-urls"),
-    unsupported("cert-file", TLS), unsupported("key-file", TLS),
-    unsupported("trusted-ca-file", TLS), unsupported("client-cert-auth", TLS),
-    unsupported("client-crl-file", TLS), unsupported("client-cert-allowed-hostname", TLS),
-    unsupported("auto-tls", TLS), unsupported("cipher-suites", TLS),
-    unsupported("tls-min-version", TLS), unsupported("tls-max-version", TLS),
-    unsupported("peer-cert-file", TLS), unsupported("peer-key-file", TLS),
-    unsupported("peer-trusted-ca-file", TLS), unsupported("peer-client-cert-auth", TLS),
-    unsupported("peer-crl-file", TLS), unsupported("peer-cert-allowed-cn", TLS),
-    unsupported("peer-cert-allowed-hostname", TLS), unsupported("peer-auto-tls", TLS),
     unsupported("discovery", DISCOVERY), unsupported("discovery-srv", DISCOVERY),
     unsupported("discovery-srv-name", DISCOVERY), unsupported("discovery-token", DISCOVERY),
     unsupported("discovery-endpoints", DISCOVERY),
@@ -163,3 +226,21 @@ impl Flag {
 pub fn variable(prefix: &str, name: &str) -> String {
     format!("{prefix}_{}", name.to_uppercase().replace('-', "_"))
 }
+
+/// Flags that etcd once had and still takes, with or without a value.
+pub static FORGOTTEN: &[&str] = &[
+    "cluster-active-size",
+    "cluster-remove-delay",
+    "cluster-sync-interval",
+    "config",
+    "discovery-proxy",
+    "force",
+    "max-result-buffer",
+    "max-retry-attempts",
+    "peer-election-timeout",
+    "peer-heartbeat-interval",
+    "retry-interval",
+    "snapshot",
+    "v",
+    "vv",
+];

@@ -7,6 +7,8 @@ use crate::config::flags::{FLAGS, Flag, Group, Kind};
 const GROUPS: &[(Group, &str)] = &[
     (Group::Member, "Member"),
     (Group::Clustering, "Clustering"),
+    (Group::Security, "Security"),
+    (Group::Auth, "Auth"),
     (Group::Limits, "Limits"),
     (Group::Compaction, "Compaction"),
     (Group::Metrics, "Metrics and HTTP"),
@@ -21,11 +23,15 @@ Usage:
   portunus bench       measure any server that speaks etcd v3
   portunus plugin      make, deploy and watch over plugins
   portunus recipe      call functions that plugins offer
+  portunus lock        hold a lock while a command runs
+  portunus queue       put into and take from queues
+  portunus completion  print completions for a shell
+  portunus man         write manual pages into a folder
   portunus version     show the version
 
 Each flag can be set as --flag=value, --flag value, or by an environment variable of
 its name: PORTUNUS_DATA_DIR or ETCD_DATA_DIR for --data-dir. Flags win over variables,
-PORTUNUS_ over ETCD_.
+PORTUNUS_ over ETCD_. With --config-file all of them come from that file alone.
 ";
 
 /// The whole help text.

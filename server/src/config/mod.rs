@@ -9,6 +9,7 @@ mod build;
 mod cluster;
 mod duration;
 mod error;
+mod file;
 pub mod flags;
 pub mod help;
 mod identity;
@@ -16,15 +17,18 @@ pub mod nearest;
 mod options;
 mod parse;
 pub mod read;
+mod tls;
 
 pub use address::Url;
 pub use duration::parse as parse_duration;
 pub use error::Error;
+pub use file::{read as read_file, requested as requested_file};
 pub use identity::{cluster_id, member_id};
 pub use options::{
-    AutoCompaction, ClusterState, Config, InitialCluster, InitialMember, LogConfig, LogFormat,
-    LogOutput,
+    Auth, AutoCompaction, Checks, ClusterState, Config, InitialCluster, InitialMember, LogConfig,
+    LogFormat, LogOutput, Serving,
 };
+pub use tls::Tls;
 
 #[cfg(test)]
 mod config_test;

@@ -4,12 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::address::Url;
+use crate::config::tls::Tls;
 
 /// Everything the operator can set, typed and checked. Each field is the flag of its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     pub name: String,
     pub data_dir: PathBuf,
+    /// `None` is the one below the data directory.
+    pub wal_dir: Option<PathBuf>,
     pub listen_client_urls: Vec<Url>,
     pub advertise_client_urls: Vec<Url>,
     pub listen_peer_urls: Vec<Url>,
@@ -36,9 +39,19 @@ pub struct Config {
     pub max_request_bytes: usize,
     /// `None` when off.
     pub auto_compaction: Option<AutoCompaction>,
+    pub checks: Checks,
     /// `--metrics=extensive`.
     pub extensive_metrics: bool,
     pub listen_metrics_urls: Vec<Url>,
+    pub serving: Serving,
+    pub client_tls: Tls,
+    pub peer_tls: Tls,
+    /// Years.
+    pub self_signed_cert_validity: u32,
+    pub max_learners: u64,
+    pub auth: Auth,
+    /// Where the configuration was read from, when a file replaced flags and variables.
+    pub config_file: Option<PathBuf>,
     /// Origins whose web pages may call.
     pub cors: Vec<String>,
     pub log: LogConfig,
@@ -47,6 +60,32 @@ pub struct Config {
     pub ignored_flags: Vec<&'static str>,
     /// `ETCD_*` and `PORTUNUS_*` variables that name no flag; worth a warning.
     pub unrecognized_variables: Vec<String>,
+}
+
+/// How clients are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Serving {
+    /// When there are any, they alone answer HTTP.
+    pub listen_client_http_urls: Vec<Url>,
+    pub reuse_port: bool,
+    pub max_concurrent_streams: u32,
+    /// `None` never pings.
+    pub keepalive_interval: Option<Duration>,
+    pub keepalive_timeout: Duration,
+    pub enable_gateway: bool,
+    pub warning_unary_request_duration: Duration,
+    /// Hosts that HTTP requests without TLS may name; `*` is any.
+    pub host_whitelist: Vec<String>,
+}
+
+/// How users prove who they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Auth {
+    /// `--auth-token` as given.
+    pub token: String,
+    pub token_ttl: Duration,
+    /// 4 to 31.
+    pub bcrypt_cost: u32,
 }
 
 /// What `--initial-cluster` lists, in the order of the text.
@@ -66,6 +105,17 @@ pub struct InitialMember {
 pub enum ClusterState {
     New,
     Existing,
+}
+
+/// When members' data is compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Checks {
+    /// Before this member serves.
+    pub initial: bool,
+    /// By the leader, this often.
+    pub periodic: Option<Duration>,
+    /// By the leader after compactions, looked for this often.
+    pub compaction: Option<Duration>,
 }
 
 /// How much history the leader keeps by itself.
@@ -91,8 +141,10 @@ pub enum LogFormat {
     Console,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogOutput {
     Stderr,
     Stdout,
+    /// Appended to; made where it is not there.
+    File(PathBuf),
 }

@@ -28,6 +28,36 @@ pub fn boolean(text: &str) -> Result<bool, String> {
     }
 }
 
+/// etcd's gates. What most of them switch on is always on here, or not needed.
+const GATES: [&str; 11] = [
+    "AllAlpha",
+    "AllBeta",
+    "CompactHashCheck",
+    "FastLeaseKeepAlive",
+    "InitialCorruptCheck",
+    "LeaseCheckpoint",
+    "LeaseCheckpointPersist",
+    "PriorityRequest",
+    "SetMemberLocalAddr",
+    "StopGRPCServiceOnDefrag",
+    "TxnModeWriteWithSharedBuffer",
+];
+
+/// `Name=true,Name=false`; etcd's words for what is wrong.
+pub fn gates(text: &str) -> Result<Vec<(&'static str, bool)>, String> {
+    let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
+    let gate = |pair: &str| {
+        let Some((name, on)) = pair.split_once('=') else {
+            return Err(format!("missing bool value for {pair}"));
+        };
+        let known = GATES.iter().find(|known| **known == name.trim());
+        let known = known.ok_or_else(|| format!("unrecognized feature gate: {name}"))?;
+        let on = boolean(on.trim());
+        Ok((*known, on.map_err(|_| format!("invalid value of {pair}: expected true or false"))?))
+    };
+    pairs.map(gate).collect()
+}
+
 /// Whole milliseconds above zero.
 pub fn millis(text: &str) -> Result<Duration, String> {
     match text.parse::<u32>() {
@@ -47,6 +77,35 @@ pub fn positive(text: &str) -> Result<usize, String> {
         Ok(0) | Err(_) => Err("expected a whole number above 0".to_owned()),
         Ok(count) => Ok(count),
     }
+}
+
+/// Validity of a certificate.
+pub fn years(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(years @ 1..=1000) => Ok(years),
+        _ => Err("expected years, 1 to 1000".to_owned()),
+    }
+}
+
+/// The costs that bcrypt knows.
+pub fn bcrypt_cost(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(cost @ 4..=31) => Ok(cost),
+        _ => Err("expected a cost from 4 to 31".to_owned()),
+    }
+}
+
+pub fn streams(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(streams @ 1..) => Ok(streams),
+        _ => Err("expected a number from 1 to 4294967295".to_owned()),
+    }
+}
+
+/// What stands between commas.
+pub fn list(text: &str) -> Vec<String> {
+    let items = text.split(',').map(str::trim);
+    items.filter(|item| !item.is_empty()).map(str::to_owned).collect()
 }
 
 pub fn signed_bytes(text: &str) -> Result<i64, String> {
@@ -119,13 +178,11 @@ pub fn log_outputs(text: &str) -> Result<Vec<LogOutput>, String> {
     let mut outputs = Vec::new();
     for name in text.split(',').map(str::trim) {
         let output = match name {
-            "default" | "stderr" => LogOutput::Stderr,
+            // systemd takes stderr into its journal.
+            "default" | "stderr" | "systemd/journal" => LogOutput::Stderr,
             "stdout" => LogOutput::Stdout,
-            _ => {
-                return Err(
-                    "expected stderr, stdout or default; redirect one into a file".to_owned()
-                );
-            }
+            "" => return Err("expected stderr, stdout, default, or paths of files".to_owned()),
+            path => LogOutput::File(path.into()),
         };
         if !outputs.contains(&output) {
             outputs.push(output);

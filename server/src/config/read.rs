@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
 use crate::config::Error;
-use crate::config::flags::{self, FLAGS, Flag, Kind, UNSUPPORTED};
+use crate::config::flags::{self, FLAGS, FORGOTTEN, Flag, Kind, UNSUPPORTED};
 use crate::config::nearest::nearest;
 
 /// Prefixes of environment variables; a later one wins.
@@ -25,6 +26,8 @@ pub struct Values {
     given: BTreeMap<&'static str, Given>,
     /// `ETCD_*` and `PORTUNUS_*` variables that name no flag.
     pub unrecognized_variables: Vec<String>,
+    /// The file that all of it comes from, if one does.
+    pub file: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +53,7 @@ impl Values {
         self.given.contains_key(name)
     }
 
-    fn set(&mut self, flag: &'static Flag, text: String, origin: String) {
+    pub(super) fn set(&mut self, flag: &'static Flag, text: String, origin: String) {
         self.given.insert(flag.name, Given { text, origin });
     }
 }
@@ -70,6 +73,10 @@ where
     match read_arguments(words)? {
         Asked::Help => Ok(Request::Help),
         Asked::Version => Ok(Request::Version),
+        // The file stands for the environment, too, whatever that holds.
+        Asked::Serve(given) if given.contains_key("config-file") => {
+            Ok(Request::Serve(Values { given, ..Values::default() }))
+        }
         Asked::Serve(given) => {
             let mut values = read_environment(environment)?;
             values.given.extend(given);
@@ -100,6 +107,7 @@ fn read_arguments(words: Vec<String>) -> Result<Asked, Error> {
             "h" | "help" => return Ok(Asked::Help),
             "version" if inline.as_deref() != Some("false") => return Ok(Asked::Version),
             "version" => continue,
+            _ if FORGOTTEN.contains(&name) => continue,
             _ => {}
         }
         let Some(flag) = flags::find(name) else {
@@ -124,7 +132,11 @@ fn dashed(word: &str) -> Option<&str> {
 }
 
 /// For a name outside the table: `Ok` when it is a flag of etcd that was switched off.
-fn refuse_unless_off(name: &str, value: Option<&str>, origin: String) -> Result<(), Error> {
+pub(super) fn refuse_unless_off(
+    name: &str,
+    value: Option<&str>,
+    origin: String,
+) -> Result<(), Error> {
     match UNSUPPORTED.iter().find(|flag| flag.name == name) {
         Some(_) if value == Some("false") => Ok(()),
         Some(flag) => Err(Error::Unsupported { origin, instead: flag.instead }),

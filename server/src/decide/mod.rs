@@ -12,6 +12,7 @@ mod compact;
 mod context;
 mod draft;
 mod gate;
+mod guard;
 mod lease;
 mod plugin_check;
 mod plugin_request;

@@ -4,7 +4,9 @@ use bytes::Bytes;
 
 use super::writer::Writer;
 use super::{Cx, Draft, Refusal, Reply, Request, Write};
-use super::{alarm, compact, gate, kv, lease, lock, policy, queue, quota, registry, trigger, txn};
+use super::{
+    alarm, compact, gate, guard, kv, lease, lock, policy, queue, quota, registry, trigger, txn,
+};
 use crate::machine::State;
 
 /// Checks that need nothing but the request, so that they can be made before it is queued.
@@ -33,6 +35,7 @@ pub fn decide(
     quota::check(head, request, added, cx)?;
     let mut writer = Writer::new(head, draft);
     let before = gate::before(&writer);
+    let guarded = guard::before(&writer, request);
     policy::check(added, &mut writer)?;
     let mut reply = match request {
         Request::Put(put) => {
@@ -67,6 +70,7 @@ pub fn decide(
         policy::write(added, &mut writer);
         reply.set_revision(writer.head.revision);
     }
+    guard::check(&mut writer, guarded, added)?;
     gate::check(&mut writer, before)?;
     Ok(reply)
 }

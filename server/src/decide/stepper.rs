@@ -129,7 +129,8 @@ impl Stepper {
             all.1.append(&mut draft.effects);
             match answer {
                 Err(Refusal::Untidy { queue }) => {
-                    let ask = QueueAsk { ask: Some(queue_ask::Ask::Tidy(queue)) };
+                    let ask =
+                        QueueAsk { ask: Some(queue_ask::Ask::Tidy(queue)), ..Default::default() };
                     let mut draft = Draft::default();
                     let tidy = Request::Queue(ask);
                     decide(&mut self.head, &tidy, &[], &cx, &mut draft).expect("tidied");

@@ -65,12 +65,13 @@ fn point_code(point: Point) -> u8 {
         Point::WritePolicy => 1,
         Point::Trigger => 2,
         Point::Recipe => 3,
+        Point::LockAdmission => 4,
+        Point::QueueCondition => 5,
     }
 }
 
 fn point_of(code: u8) -> Option<Point> {
-    let points = [Point::WritePolicy, Point::Trigger, Point::Recipe];
-    points.into_iter().find(|point| point_code(*point) == code)
+    Point::ALL.into_iter().find(|point| point_code(*point) == code)
 }
 
 #[cfg(test)]

@@ -18,10 +18,15 @@ pub enum Point {
     Trigger,
     /// When a client calls it by name.
     Recipe,
+    /// When somebody wants a lock.
+    LockAdmission,
+    /// When somebody wants what leaves a queue.
+    QueueCondition,
 }
 
 impl Point {
-    pub const ALL: [Self; 3] = [Self::WritePolicy, Self::Trigger, Self::Recipe];
+    pub const ALL: [Self; 5] =
+        [Self::WritePolicy, Self::Trigger, Self::Recipe, Self::LockAdmission, Self::QueueCondition];
 
     /// As it is written in commands, contracts and metrics.
     pub fn name(self) -> &'static str {
@@ -29,6 +34,8 @@ impl Point {
             Self::WritePolicy => "write-policy",
             Self::Trigger => "trigger",
             Self::Recipe => "recipe",
+            Self::LockAdmission => "lock-admission",
+            Self::QueueCondition => "queue-condition",
         }
     }
 }

@@ -15,6 +15,8 @@ impl From<Point> for pb::Point {
             Point::WritePolicy => Self::WritePolicy,
             Point::Trigger => Self::Trigger,
             Point::Recipe => Self::Recipe,
+            Point::LockAdmission => Self::LockAdmission,
+            Point::QueueCondition => Self::QueueCondition,
         }
     }
 }
@@ -24,6 +26,8 @@ fn point(number: i32) -> Result<Point, CodecError> {
         Ok(pb::Point::WritePolicy) => Ok(Point::WritePolicy),
         Ok(pb::Point::Trigger) => Ok(Point::Trigger),
         Ok(pb::Point::Recipe) => Ok(Point::Recipe),
+        Ok(pb::Point::LockAdmission) => Ok(Point::LockAdmission),
+        Ok(pb::Point::QueueCondition) => Ok(Point::QueueCondition),
         Ok(pb::Point::Unknown) | Err(_) => Err(CodecError::Damaged("an extension point")),
     }
 }

@@ -14,5 +14,5 @@ pub use apply::{Applied, Diverged, apply};
 pub use level::{FEATURE_LEVEL, TooNew, check_level, level};
 pub use load::{LoadError, load};
 pub use registry::Registry;
-pub use rows::{Row, Rows, lease_of_row, position_rows};
+pub use rows::{Place, Row, Rows, SystemRow, lease_of_row, position_rows, system_rows};
 pub use state::State;

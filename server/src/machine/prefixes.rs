@@ -44,6 +44,10 @@ impl Prefixes {
         }
     }
 
+    pub fn has(&self, point: Point) -> bool {
+        self.lengths.range((point, 0)..=(point, usize::MAX)).next().is_some()
+    }
+
     /// The plugins bound to `point` under whose prefix some key of `range` may lie, each with that
     /// prefix.
     pub fn over<'a>(

@@ -45,13 +45,18 @@ impl Registry {
         &'a self,
         point: Point,
         ranges: &[KeyRange],
-    ) -> impl Iterator<Item = &'a Binding> {
+    ) -> impl Iterator<Item = &'a Binding> + use<'a> {
         let places: BTreeSet<_> =
             ranges.iter().flat_map(|range| self.prefixes.over(point, range)).collect();
         places.into_iter().filter_map(move |(plugin, prefix)| {
             let bindings = &self.plugins.get(plugin)?.current.bindings;
             bindings.iter().find(|binding| binding.point == point && binding.prefix == *prefix)
         })
+    }
+
+    /// Whether anything is bound to the point, in whatever mode.
+    pub fn is_bound(&self, point: Point) -> bool {
+        self.prefixes.has(point)
     }
 
     pub(super) fn put_plugin(&mut self, record: &PluginRecord) {

@@ -3,8 +3,9 @@
 
 use bytes::{Buf, BufMut, Bytes};
 
+use super::LoadError;
 use super::State;
-use crate::effect::{ChainId, Effect, encode_effect};
+use crate::effect::{ChainId, Effect, decode_effects, encode_effect};
 use crate::types::LeaseId;
 
 /// A row to write, or to remove where there is no value.
@@ -69,6 +70,40 @@ impl Position {
         let (feature_level, bindings_revision) = (bytes.get_u32_le(), bytes.get_u64_le());
         Some(Self { revision, compacted, digest, chain, feature_level, bindings_revision })
     }
+}
+
+/// A row with what it makes.
+pub struct SystemRow {
+    pub key: Bytes,
+    pub value: Bytes,
+    pub effects: Vec<Effect>,
+}
+
+/// Of a position row, what means something outside its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub revision: i64,
+    pub compacted: i64,
+    pub feature_level: u32,
+    pub bindings_revision: u64,
+}
+
+/// The machine's rows among those of the system space, and where they stand.
+pub fn system_rows(rows: &[(Bytes, Bytes)]) -> Result<(Place, Vec<SystemRow>), LoadError> {
+    let State { revision, compacted, feature_level, bindings_revision, .. } = State::default();
+    let mut place = Place { revision, compacted, feature_level, bindings_revision };
+    let mut found = Vec::new();
+    for (key, value) in rows {
+        if &key[..] == POSITION {
+            let Position { revision, compacted, feature_level, bindings_revision, .. } =
+                Position::decode(value).ok_or(LoadError::Position)?;
+            place = Place { revision, compacted, feature_level, bindings_revision };
+        } else if key.starts_with(SPACE) {
+            let effects = decode_effects(value)?;
+            found.push(SystemRow { key: key.clone(), value: value.clone(), effects });
+        }
+    }
+    Ok((place, found))
 }
 
 /// The row of a lease as it is in `state` now.

@@ -14,15 +14,17 @@ pub async fn is_known_to_peers(parts: &Parts) -> bool {
     let Identity { cluster, member } = parts.identity;
     let others = parts.first_members.iter().filter(|(id, _)| *id != member);
     let others = others.map(|(id, peer)| (id.0, peer.clone())).collect();
-    let answers = raft::ask_members(raft::Identity { cluster, member }, others).await;
+    let answers =
+        raft::ask_members(raft::Identity { cluster, member }, parts.dialer.clone(), others).await;
     // Where it serves clients nobody but itself has said.
     let has_served =
         |(id, peer): &(u64, raft::Peer)| *id == member.0 && !peer.client_urls.is_empty();
     answers.iter().flatten().any(has_served)
 }
 
-/// True when the directory holds a member's log or store, whatever state they are in.
-pub fn has_data(dir: &Path) -> bool {
-    let filled = |name| std::fs::read_dir(dir.join(name)).is_ok_and(|mut all| all.next().is_some());
-    filled("wal") || filled("store")
+/// True when the data directory, or the log's own where there is one, holds a member's log or
+/// store, whatever state they are in.
+pub fn has_data(dir: &Path, wal_dir: Option<&Path>) -> bool {
+    let filled = |dir: &Path| std::fs::read_dir(dir).is_ok_and(|mut all| all.next().is_some());
+    filled(&dir.join("wal")) || filled(&dir.join("store")) || wal_dir.is_some_and(filled)
 }

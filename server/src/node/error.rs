@@ -52,12 +52,15 @@ pub enum Failure {
     /// A read of an older revision failed on this member's disk.
     #[error("the store cannot be read")]
     Unreadable,
+    /// What was asked for needs room on this member's disk that there is not.
+    #[error("no room on the disk")]
+    NoRoom,
     /// A leader transfer was asked for a member that cannot take it.
     #[error("bad leader transferee")]
     BadTransferee,
 }
 
-const CODES: [(Failure, u8); 11] = [
+const CODES: [(Failure, u8); 12] = [
     (Failure::NoLeader, 1),
     (Failure::NotLeader, 2),
     (Failure::TimedOut, 3),
@@ -69,6 +72,7 @@ const CODES: [(Failure, u8); 11] = [
     (Failure::Stopped, 9),
     (Failure::Unreadable, 10),
     (Failure::BadTransferee, 11),
+    (Failure::NoRoom, 12),
 ];
 
 impl Failure {

@@ -11,6 +11,7 @@ use super::answer::{Bounce, Delivery};
 use super::error::Failure;
 use super::handle::Node;
 use super::members::Member;
+use super::peer_hash;
 use super::wire;
 use crate::raft::{Peer, PeerHandler};
 
@@ -21,7 +22,13 @@ pub struct Door(pub Arc<OnceLock<Node>>);
 impl PeerHandler for Door {
     fn forward(&self, request: Bytes) -> BoxFuture<'static, Bytes> {
         let node = self.0.get().cloned();
-        async move { wire::encode_delivery(&answer(node, request).await) }.boxed()
+        async move {
+            match (peer_hash::asked_revision(&request), node) {
+                (Some(revision), Some(node)) => node.tell_hash(revision).await,
+                (_, node) => wire::encode_delivery(&answer(node, request).await),
+            }
+        }
+        .boxed()
     }
 
     fn members(&self) -> Option<Vec<(u64, Peer)>> {

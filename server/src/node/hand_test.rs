@@ -23,7 +23,10 @@ use crate::decide::{Deploy, RecipeCall, Refusal, Reply, Request};
 use crate::effect::{Binding, Component, Plugin, Point};
 use crate::raft::Peer;
 use crate::types::{ClusterId, LeaseId, MemberId};
-use crate::wasm::{CallError, Caller, Event, Handled, Outcome, Verdict, View, Write};
+use crate::wasm::{
+    Admission, CallError, Caller, Event, Handled, LockPlace, LockRequest, Outcome, QueueAsked,
+    QueueReadiness, Verdict, View, Write,
+};
 
 /// A member whose sequencer is driven by hand, and whose raft is real.
 pub struct Hand {
@@ -60,12 +63,16 @@ impl Hand {
             clock: Clock::manual(),
             heartbeat: Duration::from_millis(100),
             attributes: Default::default(),
-            peer_listeners: vec![listener],
+            peer_listeners: vec![listener.into()],
+            dialer: crate::tls::Dialer::new(Default::default()),
             first_members: vec![(MemberId(7), peer)],
             no_fsync: true,
             catchup_entries: 100,
             progress_interval: Duration::from_secs(600),
             auto_compaction: None,
+            corrupt_check: None,
+            compact_hash_check: None,
+            wal_dir: None,
         };
         let Built { node, submissions, rounds } = build(&mut parts).await.unwrap();
         let mut leadership = node.leadership();
@@ -159,6 +166,9 @@ impl Hand {
 
 type Answering<A> = Box<dyn Fn(&mut dyn View, A) -> Result<(), String> + Send + Sync>;
 type Recipe = Box<dyn Fn(&mut dyn View, &str, &str) -> Outcome + Send + Sync>;
+type Admitting =
+    Box<dyn Fn(&mut dyn View, &LockRequest<'_>, &[LockPlace]) -> Admission + Send + Sync>;
+type Condition = Box<dyn Fn(&mut dyn View, &QueueAsked<'_>) -> QueueReadiness + Send + Sync>;
 type Policy = Box<dyn Fn(&mut dyn View, &[Write<'_>]) -> Result<Verdict, CallError> + Send + Sync>;
 
 /// A plugin that a test wrote in plain Rust.
@@ -167,6 +177,8 @@ pub struct Script {
     pub policy: Policy,
     /// Told how many events there are.
     pub trigger: Answering<usize>,
+    pub admission: Admitting,
+    pub condition: Condition,
     pub functions: Vec<String>,
 }
 
@@ -177,6 +189,8 @@ impl Default for Script {
             recipe: Box::new(|_, _, _| Outcome::UnknownFunction),
             policy: Box::new(|_, _| Ok(Verdict::Allow)),
             trigger: Box::new(|_, _| Ok(())),
+            admission: Box::new(|_, _, _| Admission::Admit),
+            condition: Box::new(|_, _| QueueReadiness::Ready),
             functions: vec!["known".into()],
         }
     }
@@ -210,6 +224,25 @@ impl Plugged for Script {
         payload: &[u8],
     ) -> Result<Outcome, CallError> {
         Ok((self.recipe)(view, function, &String::from_utf8_lossy(payload)))
+    }
+
+    fn admit(
+        &self,
+        view: &mut dyn View,
+        _: Caller<'_>,
+        request: &LockRequest<'_>,
+        holders: &[LockPlace],
+    ) -> Result<Admission, CallError> {
+        Ok((self.admission)(view, request, holders))
+    }
+
+    fn ready(
+        &self,
+        view: &mut dyn View,
+        _: Caller<'_>,
+        queue: &QueueAsked<'_>,
+    ) -> Result<QueueReadiness, CallError> {
+        Ok((self.condition)(view, queue))
     }
 
     fn functions(&self) -> &[String] {

@@ -53,6 +53,14 @@ pub static PROPOSALS_PENDING: LazyLock<IntGauge> = LazyLock::new(|| {
     )
 });
 
+/// Decisions that wait on this member, which leads, for something to change.
+pub static WAITING_DECISIONS: LazyLock<IntGauge> = LazyLock::new(|| {
+    metrics::gauge(
+        "portunus_server_waiting_decisions",
+        "Number of locks, dequeues and recipe calls that wait on this leader for a change.",
+    )
+});
+
 /// Bytes of all items put since the start.
 pub static PUT_BYTES: LazyLock<IntGauge> = LazyLock::new(|| {
     metrics::gauge(
@@ -125,6 +133,7 @@ pub fn register() {
     register_counters();
     register_histograms();
     LazyLock::force(&PROPOSALS_PENDING);
+    LazyLock::force(&WAITING_DECISIONS);
     LazyLock::force(&PUT_BYTES);
     LazyLock::force(&DEFRAGMENTS);
     LazyLock::force(&SNAPSHOTS_APPLYING);

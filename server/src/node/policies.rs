@@ -14,8 +14,9 @@ use super::shared::Shared;
 use crate::effect::{Binding, BindingId, hex};
 use crate::machine::State;
 use crate::wasm::{
-    Bound, BoundOptions, CallError, Caller, CompileError, Diaries, Engine, EngineOptions, Event,
-    Handled, Outcome, Plugin, Verdict, View, Write,
+    Admission, Bound, BoundOptions, CallError, Caller, CompileError, Diaries, Engine,
+    EngineOptions, Event, Handled, LockPlace, LockRequest, Outcome, Plugin, QueueAsked,
+    QueueReadiness, Verdict, View, Write,
 };
 
 /// Behind whoever serves clients.
@@ -44,6 +45,21 @@ pub trait Plugged: Send + Sync {
         function: &str,
         payload: &[u8],
     ) -> Result<Outcome, CallError>;
+
+    fn admit(
+        &self,
+        view: &mut dyn View,
+        caller: Caller<'_>,
+        request: &LockRequest<'_>,
+        holders: &[LockPlace],
+    ) -> Result<Admission, CallError>;
+
+    fn ready(
+        &self,
+        view: &mut dyn View,
+        caller: Caller<'_>,
+        queue: &QueueAsked<'_>,
+    ) -> Result<QueueReadiness, CallError>;
 
     /// The functions of its recipe.
     fn functions(&self) -> &[String];
@@ -76,6 +92,25 @@ impl Plugged for Bound {
         payload: &[u8],
     ) -> Result<Outcome, CallError> {
         Bound::call(self, view, caller, function, payload)
+    }
+
+    fn admit(
+        &self,
+        view: &mut dyn View,
+        caller: Caller<'_>,
+        request: &LockRequest<'_>,
+        holders: &[LockPlace],
+    ) -> Result<Admission, CallError> {
+        Bound::admit(self, view, caller, request, holders)
+    }
+
+    fn ready(
+        &self,
+        view: &mut dyn View,
+        caller: Caller<'_>,
+        queue: &QueueAsked<'_>,
+    ) -> Result<QueueReadiness, CallError> {
+        Bound::ready(self, view, caller, queue)
     }
 
     fn functions(&self) -> &[String] {

@@ -1,8 +1,6 @@
 //! Reads: of the applied state, after a read-index round unless the client asked for what this
 //! member has. A reader holds one version of the state and keeps nobody waiting.
 
-use std::sync::Arc;
-
 use futures::Stream;
 use futures::stream;
 use portunus_proto::etcdserverpb as pb;
@@ -13,17 +11,7 @@ use super::handle::Node;
 use super::metrics;
 use super::shared::Shared;
 use crate::decide::{Past, PastView, Refusal, kv, txn};
-use crate::mvcc;
-use crate::types::{KeyRange, LeaseId};
-
-/// What Maintenance.HashKV reports: equal on all members that hold the same data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HashKv {
-    pub hash: u32,
-    pub compact_revision: i64,
-    /// The revision that was hashed.
-    pub hash_revision: i64,
-}
+use crate::types::LeaseId;
 
 impl Node {
     /// Reads a range, linearizable unless the request says otherwise.
@@ -134,27 +122,6 @@ impl Node {
         Ok(version.state.lease_terms().map(|(id, _, _)| id).collect())
     }
 
-    /// A hash of all keys and revisions up to `revision`, 0 for all there are.
-    pub async fn hash_kv(&self, revision: i64) -> Result<HashKv, Error> {
-        let version = self.shared.applied.load();
-        let (now, compacted) = (version.state.revision, version.state.compacted);
-        let at = if revision == 0 { now } else { revision };
-        if at > now {
-            return Err(Refusal::FutureRevision.into());
-        }
-        // Before the first revision there was nothing, which is not compacted.
-        if (1..compacted).contains(&at) {
-            return Err(Refusal::Compacted.into());
-        }
-        let shared = self.shared.clone();
-        let started = shared.clock.now();
-        let clock = shared.clock.clone();
-        let hashed = tokio::task::spawn_blocking(move || hash(&shared, &version, at)).await;
-        let hash = hashed.map_err(|_| Failure::Unreadable)??;
-        metrics::HASH_SECONDS.observe(clock.now().since(started).as_secs_f64());
-        Ok(HashKv { hash, compact_revision: compacted, hash_revision: at })
-    }
-
     /// Runs a read that may touch the disk where it holds nobody up.
     async fn off_the_runtime<T: Send + 'static>(
         &self,
@@ -189,29 +156,4 @@ impl Shared {
             other => Ok(other?),
         }
     }
-}
-
-/// What a hash begins with, as in etcd.
-const HASH_SEED: &[u8] = b"key";
-
-/// Castagnoli's CRC over the items visible at `at`, in order of key, with their places.
-fn hash(shared: &Shared, version: &Arc<Version>, at: i64) -> Result<u32, Error> {
-    if at < 0 {
-        return Ok(crc32c::crc32c(HASH_SEED));
-    }
-    let history = shared.history.load();
-    let (items, now) = (version.state.items(), version.state.revision);
-    let seen =
-        mvcc::read_at(items, now, &history, &shared.records, &KeyRange::all(), at, usize::MAX);
-    let seen = seen.map_err(|error| match error {
-        mvcc::ReadError::Compacted(_) => Error::from(Refusal::Compacted),
-        mvcc::ReadError::Record(error) => {
-            tracing::error!(%error, "an older revision cannot be read");
-            Failure::Unreadable.into()
-        }
-    })?;
-    Ok(seen.items.iter().fold(crc32c::crc32c(HASH_SEED), |hash, item| {
-        let hash = crc32c::crc32c_append(hash, &item.modified().to_bytes());
-        crc32c::crc32c_append(hash, item.encoded())
-    }))
 }

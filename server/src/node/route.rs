@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use portunus_proto::etcdserverpb as pb;
 use portunus_proto::etcdserverpb::request_op::Request as Op;
+use portunus_proto::portunus::v1::lock_ask::Ask as LockKind;
+use portunus_proto::portunus::v1::queue_ask::Ask as QueueKind;
+use portunus_proto::portunus::v1::{LockAsk, QueueAsk};
 
 use super::plugin::{Bindings, Named};
 use crate::decide::{self, RecipeCall, Refusal, Request};
@@ -24,12 +28,43 @@ pub enum Route<'a> {
 pub fn route<'a>(head: &State, bindings: &'a Bindings, request: &Request) -> Route<'a> {
     match request {
         Request::Call(call) => recipe(head, bindings, call),
-        _ if !bindings.has_policies() => Route::Here,
-        _ => {
+        Request::Lock(ask) if bindings.admits() => match admission(head, bindings, ask) {
+            Some(named) => Route::Lane(named),
+            None => policies(head, bindings, request),
+        },
+        Request::Queue(ask) if bindings.has_conditions() => match condition(head, bindings, ask) {
+            Some(named) => Route::Lane(named),
+            None => policies(head, bindings, request),
+        },
+        _ => policies(head, bindings, request),
+    }
+}
+
+/// Where policies may have a say: into the queue of the first of them.
+fn policies<'a>(head: &State, bindings: &'a Bindings, request: &Request) -> Route<'a> {
+    match bindings.has_policies() {
+        false => Route::Here,
+        true => {
             let places = bindings.over(&possible_writes(head, request));
             places.first().map_or(Route::Here, |first| Route::Lane(bindings.policy(*first)))
         }
     }
+}
+
+/// Who is asked first about a lock that somebody wants.
+fn admission<'a>(head: &State, bindings: &'a Bindings, ask: &LockAsk) -> Option<&'a Arc<Named>> {
+    let wanted = matches!(ask.ask, Some(LockKind::Enlist(_) | LockKind::AwaitTurn(_)));
+    let names = if wanted { decide::lock::names(ask) } else { Vec::new() };
+    let asked = |name: &Bytes| decide::lock::admission::admitting(head, name).next();
+    names.iter().find_map(asked).and_then(|binding| bindings.named(&binding.id()))
+}
+
+/// Who is asked whether something may leave a queue.
+fn condition<'a>(head: &State, bindings: &'a Bindings, ask: &QueueAsk) -> Option<&'a Arc<Named>> {
+    let Some(QueueKind::Dequeue(request)) = &ask.ask else { return None };
+    let plugin = decide::queue::plugin_of(head, &request.queue)?;
+    let binding = decide::queue::condition_binding(head, &request.queue, &plugin)?;
+    bindings.named(&binding.id()).filter(|named| named.binding.mode != Mode::Disabled)
 }
 
 fn recipe<'a>(head: &State, bindings: &'a Bindings, call: &RecipeCall) -> Route<'a> {

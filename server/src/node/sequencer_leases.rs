@@ -59,8 +59,10 @@ impl Sequencer {
 
     pub(super) fn on_lease_tick(&mut self) {
         if self.reign.leading().is_none() || self.reign.is_waiting() {
+            metrics::WAITING_DECISIONS.set(0);
             return;
         }
+        metrics::WAITING_DECISIONS.set((self.parked.len() + self.lines.len()) as i64);
         self.look_after_reservation();
         let ahead = self.lines.sweep().into_iter().map(Pending::Call);
         self.released.extend(ahead);

@@ -33,6 +33,17 @@ impl Space {
         self.short.load(Ordering::Relaxed)
     }
 
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// True when a file of `bytes` leaves the reserve untouched.
+    pub fn has_room_for(&self, bytes: u64) -> bool {
+        let Ok(stat) = rustix::fs::statvfs(&self.dir) else { return true };
+        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        free >= self.reserve_bytes.saturating_add(bytes)
+    }
+
     /// Asks the file system; a file system that does not answer is taken to have room.
     pub fn look(&self) {
         let Ok(stat) = rustix::fs::statvfs(&self.dir) else { return };

@@ -16,6 +16,7 @@ use super::applied::{Applied, Version};
 use super::applier::Applier;
 use super::bootstrap::is_known_to_peers;
 use super::confirm::{Confirm, Rounds};
+use super::corruption;
 use super::duties::{self, AutoCompaction};
 use super::forward::Door;
 use super::handle::Node;
@@ -27,6 +28,7 @@ use super::pipeline::Pipeline;
 use super::policies::Policies;
 use super::position;
 use super::reaper::Reaper;
+use super::restore::store_dir;
 use super::sequencer::{Sequencer, Submission};
 use super::shared::{Identity, Options, Shared};
 use super::sole_voter::SoleVoter;
@@ -53,7 +55,9 @@ pub struct Parts {
     /// What this member publishes of itself.
     pub attributes: Attributes,
     /// Where peers reach this member, bound already.
-    pub peer_listeners: Vec<std::net::TcpListener>,
+    pub peer_listeners: Vec<raft::PeerListener>,
+    /// How peers are called.
+    pub dialer: Arc<crate::tls::Dialer>,
     /// The members a new cluster begins with, this one among them.
     pub first_members: Vec<(MemberId, Peer)>,
     pub no_fsync: bool,
@@ -61,6 +65,18 @@ pub struct Parts {
     pub catchup_entries: u64,
     pub progress_interval: Duration,
     pub auto_compaction: Option<AutoCompaction>,
+    /// How often the leader compares all members' data; `None` is never.
+    pub corrupt_check: Option<Duration>,
+    /// How often it looks for a compaction to compare; `None` is never.
+    pub compact_hash_check: Option<Duration>,
+    /// The log's directory; `None` is the one below the data directory.
+    pub wal_dir: Option<PathBuf>,
+}
+
+impl Parts {
+    fn wal_dir(&self) -> PathBuf {
+        self.wal_dir.clone().unwrap_or_else(|| self.data_dir.join("wal"))
+    }
 }
 
 /// Why a member does not start.
@@ -141,7 +157,7 @@ pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
     log.on_membership(move |membership| {
         newest.appended(membership.log_id.map_or(0, |at| at.index));
     });
-    let dir = parts.data_dir.join("store");
+    let dir = store_dir(&parts.data_dir);
     let recovered = tokio::task::spawn_blocking(move || recover(&dir))
         .await
         .expect("recovery does not panic")?;
@@ -217,7 +233,7 @@ async fn check_unknown(parts: &Parts, wal: &Wal) -> Result<(), StartError> {
 fn check_fit(parts: &Parts, wal: &Wal, applied: Option<LogId>) -> Result<(), StartError> {
     // Its votes went with it: it could elect a leader that lacks what it has acknowledged.
     if wal.last().is_none() && wal.vote().is_none() && applied.is_some() {
-        return Err(StartError::LogGone { path: parts.data_dir.join("wal").display().to_string() });
+        return Err(StartError::LogGone { path: parts.wal_dir().display().to_string() });
     }
     let reached = applied.map_or(0, |applied| applied.index);
     match wal.last().map(|_| wal.range().start) {
@@ -245,7 +261,7 @@ fn open_log(parts: &Parts) -> Result<Wal, StartError> {
     };
     let identity =
         wal::Identity { cluster: parts.identity.cluster.0, member: parts.identity.member.0 };
-    Ok(Wal::open(&parts.data_dir.join("wal"), identity, options)?)
+    Ok(Wal::open(&parts.wal_dir(), identity, options)?)
 }
 
 /// Opens the store and rebuilds the state from it. A damaged store is set aside and begun anew:
@@ -290,6 +306,7 @@ fn group_options(parts: &mut Parts) -> raft::Options {
             election_timeout: parts.options.election_timeout,
         },
         listeners: std::mem::take(&mut parts.peer_listeners),
+        dialer: parts.dialer.clone(),
         fatal: Arc::new(|why| crate::fatal!(why, "raft cannot go on")),
     }
 }
@@ -327,5 +344,11 @@ fn launch(built: Built, parts: &Parts) {
     tokio::spawn(triggers::follow(node.clone()));
     if let Some(mode) = parts.auto_compaction {
         tokio::spawn(duties::compact(node.clone(), mode));
+    }
+    if let Some(every) = parts.corrupt_check {
+        tokio::spawn(corruption::watch_members(node.clone(), every));
+    }
+    if let Some(every) = parts.compact_hash_check {
+        tokio::spawn(corruption::watch_compactions(node.clone(), every));
     }
 }

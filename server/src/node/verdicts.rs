@@ -90,9 +90,13 @@ impl Sequencer {
             Finding::Commit { .. } if stands && self.job_must_stand_back(&job, &wrote) => {
                 self.standing_back.push(Pending::Job { binding: binding.to_owned(), job });
             }
-            Finding::Commit { added, payload } if stands => {
+            Finding::Commit { added, payload, request } if stands => {
                 self.end_reservation(&job);
-                self.evaluate(job.call, &added, payload, batch);
+                let mut call = job.call;
+                if let Some(request) = request {
+                    call.ask = Ask::Decide(*request);
+                }
+                self.evaluate(call, &added, payload, batch);
             }
             Finding::Wait(until) if stands => self.park_job(binding, job, reads, until),
             Finding::Wait(_) => self.rerun(binding, job),

@@ -66,8 +66,14 @@ fn requests() -> Vec<Request> {
         Request::SetTrigger(trigger(TriggerChange::Resume)),
         Request::SetTrigger(trigger(TriggerChange::Skip { to: None })),
         Request::SetTrigger(trigger(TriggerChange::Skip { to: Some(9) })),
-        Request::Lock(LockAsk { ask: Some(lock_ask::Ask::Release(Default::default())) }),
-        Request::Queue(QueueAsk { ask: Some(queue_ask::Ask::Tidy("q".into())) }),
+        Request::Lock(LockAsk {
+            ask: Some(lock_ask::Ask::Release(Default::default())),
+            ..Default::default()
+        }),
+        Request::Queue(QueueAsk {
+            ask: Some(queue_ask::Ask::Tidy("q".into())),
+            ..Default::default()
+        }),
         Request::Publish(Default::default()),
         Request::RaiseFeatureLevel(2),
     ]
@@ -131,6 +137,8 @@ fn refusals_read_back() {
         Refusal::Lock(LockRefusal::Differs { name: "n".into() }),
         Refusal::Lock(LockRefusal::Held { name: "n".into() }),
         Refusal::Lock(LockRefusal::Lost { name: "n".into() }),
+        Refusal::Lock(LockRefusal::Admitted { prefix: "a b/".into(), plugin: "p".into() }),
+        Refusal::Queue(QueueRefusal::NoCondition { queue: "q".into(), plugin: "p".into() }),
         Refusal::Queue(QueueRefusal::Unnamed),
         Refusal::Queue(QueueRefusal::Text { key: "k".into(), at: 4, what: "w".into() }),
         Refusal::Queue(QueueRefusal::BatchTooLarge { items: 3, max: 2 }),

@@ -70,7 +70,8 @@ impl TestMember {
         let options = Options {
             identity: Identity { cluster: self.cluster, member: MemberId(self.id) },
             timing: self.timing,
-            listeners: vec![listener],
+            listeners: vec![listener.into()],
+            dialer: crate::tls::Dialer::new(Default::default()),
             fatal: Arc::new(move |reason| *seen.lock() = Some(reason.to_owned())),
         };
         let applier = Memory {

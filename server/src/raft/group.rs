@@ -4,7 +4,6 @@
 //! heartbeat; what runs for other members' requests runs on the runtime that started the group.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +19,8 @@ use super::contact::Contact;
 use super::fatal::{Fatal, FatalHook};
 use super::leadership::{self, Leadership};
 use super::network::{
-    self, Forwarder, Forwards, Identity, Network, PeerHandler, PeerRaft, PeerServer, Pool,
+    self, Forwarder, Forwards, Identity, Network, PeerHandler, PeerListener, PeerRaft, PeerServer,
+    Pool,
 };
 use super::propose::Proposer;
 use super::snapshot::Pins;
@@ -28,6 +28,7 @@ use super::state_machine::StateMachine;
 use super::timing::Timing;
 use super::types::{Peer, StoredMembership, TypeConfig};
 use super::{ForwardError, ProposeError, Proposed};
+use crate::tls::Dialer;
 use crate::types::MemberId;
 
 /// How a group is to run.
@@ -35,7 +36,9 @@ pub struct Options {
     pub identity: Identity,
     pub timing: Timing,
     /// Where peers are served; bound by the caller, who can say which address is taken.
-    pub listeners: Vec<TcpListener>,
+    pub listeners: Vec<PeerListener>,
+    /// How peers are called.
+    pub dialer: Arc<Dialer>,
     /// Told why when raft cannot go on; expected to stop the process.
     pub fatal: FatalHook,
 }
@@ -77,9 +80,10 @@ impl Group {
         applier: Box<dyn Applier>,
         handler: Arc<dyn PeerHandler>,
     ) -> Result<Self, StartError> {
-        let Options { identity, timing, listeners, fatal } = options;
+        let Options { identity, timing, listeners, dialer, fatal } = options;
         let config = timing.config()?;
-        let (pins, fatal, pool) = (Pins::default(), Fatal::new(fatal), Pool::new(identity));
+        let (pins, fatal) = (Pins::default(), Fatal::new(fatal));
+        let pool = Pool::new(identity, dialer);
         let stager = applier.stager();
         let sole = applier.applied().1.is_sole_voter(identity.member.0);
         let runtime = runtime().map_err(StartError::Runtime)?;
@@ -232,7 +236,7 @@ fn abandon(runtime: Runtime, reason: String) -> StartError {
 
 async fn serve(
     server: PeerServer,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<PeerListener>,
     own: Identity,
     mut stopping: watch::Receiver<bool>,
     fatal: Fatal,

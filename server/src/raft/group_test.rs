@@ -173,7 +173,7 @@ async fn a_member_of_another_cluster_is_refused_by_name() {
     let call = |own: Identity, target: u64| {
         let target = network::Target::new(target, &stranger.peer());
         async move {
-            let pool = network::Pool::new(own);
+            let pool = network::Pool::new(own, crate::tls::Dialer::new(Default::default()));
             let mut client = pool.client(&target, network::Use::Control).expect("a usable URL");
             let request = portunus_proto::portunus::peer::v1::ReadIndexRequest {};
             client.read_index(request).await.expect_err("it is refused")

@@ -127,7 +127,10 @@ fn frames(fault: &Fault) -> Vec<wire::SnapshotFrame> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_snapshot_leaves_nothing_behind() {
     let mut member = TestMember::new(7, CLUSTER, timing()).await;
-    let pool = Pool::new(Identity { cluster: CLUSTER, member: MemberId(2) });
+    let pool = Pool::new(
+        Identity { cluster: CLUSTER, member: MemberId(2) },
+        crate::tls::Dialer::new(Default::default()),
+    );
     let target = Target::new(7, &member.peer());
     for (fault, said) in [
         (Fault::Checksum, "a snapshot chunk's checksum differs"),

@@ -8,6 +8,10 @@ use std::time::Duration;
 
 use wasmtime::Store;
 
+use super::admission::{
+    Admission, LockPlace, LockRequest, QueueAsked, QueueReadiness, lower_place, lower_queue,
+    lower_request,
+};
 use super::asked::{
     Answer, Caller, Event, Handled, Outcome, Verdict, Write, lower_event, lower_write,
 };
@@ -116,7 +120,7 @@ impl Bound {
         let context = self.context(caller);
         self.run(view, |exports, store| match exports {
             Exports::WritePolicy(policy) => policy.call_check(store, context, &writes),
-            Exports::Trigger(_) | Exports::Recipe(_) => Err(other_point()),
+            _ => Err(other_point()),
         })
     }
 
@@ -133,7 +137,7 @@ impl Bound {
         let context = self.context(Caller::default());
         self.run(view, |exports, store| match exports {
             Exports::Trigger(trigger) => trigger.call_handle(store, context, missed, &events),
-            Exports::WritePolicy(_) | Exports::Recipe(_) => Err(other_point()),
+            _ => Err(other_point()),
         })
     }
 
@@ -152,7 +156,43 @@ impl Bound {
         let context = self.context(caller);
         self.run(view, |exports, store| match exports {
             Exports::Recipe(recipe) => recipe.call_call(store, context, function, payload),
-            Exports::WritePolicy(_) | Exports::Trigger(_) => Err(other_point()),
+            _ => Err(other_point()),
+        })
+    }
+
+    /// Asks a lock admission about `request`, beside the lock's `holders` in the order of their
+    /// tokens. What it wrote to `view` counts only with [`Admission::Admit`].
+    pub fn admit(
+        &self,
+        view: &mut dyn View,
+        caller: Caller<'_>,
+        request: &LockRequest<'_>,
+        holders: &[LockPlace],
+    ) -> Result<Admission, CallError> {
+        let holders: Vec<_> = holders.iter().map(lower_place).collect();
+        let request = lower_request(request);
+        let context = self.context(caller);
+        self.run(view, |exports, store| match exports {
+            Exports::LockAdmission(admission) => {
+                admission.call_admit(store, context, request, &holders)
+            }
+            _ => Err(other_point()),
+        })
+    }
+
+    /// Asks a queue condition what may leave. What it wrote to `view` counts only with
+    /// [`QueueReadiness::Ready`] and [`QueueReadiness::Items`].
+    pub fn ready(
+        &self,
+        view: &mut dyn View,
+        caller: Caller<'_>,
+        queue: &QueueAsked<'_>,
+    ) -> Result<QueueReadiness, CallError> {
+        let queue = lower_queue(queue);
+        let context = self.context(caller);
+        self.run(view, |exports, store| match exports {
+            Exports::QueueCondition(condition) => condition.call_check(store, context, queue),
+            _ => Err(other_point()),
         })
     }
 

@@ -4,8 +4,9 @@
 
 use wasmtime::Result;
 
+use super::admission::{QueuedItem, hand_out_item, hand_out_place};
 use super::bounds::RANDOM_BYTES_MAX;
-use super::contract::portunus::plugin::{diag, env, store, types};
+use super::contract::portunus::plugin::{diag, env, locks, queues, store, types};
 use super::diary_lines::Level;
 use super::error::{CallError, Panic, cut};
 use super::host::{Desk, Host};
@@ -30,6 +31,21 @@ impl Host {
             version: item.version(),
             lease: item.lease().0,
         })
+    }
+
+    fn items(
+        &mut self,
+        limit: u32,
+        read: impl FnOnce(&mut dyn View, usize) -> Result<Vec<QueuedItem>, Refused>,
+    ) -> Result<Vec<queues::QueueItem>> {
+        self.count_reads(1)?;
+        let limit = (self.reads_left() + 1).min(limit as usize);
+        let items = self.lent(|view| read(view, limit))?;
+        self.count_reads(items.len())?;
+        for item in &items {
+            self.count_read_bytes(item.payload.len())?;
+        }
+        Ok(items.into_iter().map(hand_out_item).collect())
     }
 
     /// The desk and the time of the running call.
@@ -105,6 +121,38 @@ impl store::Host for Host {
         let keys = self.lent(|view| view.count(&range))?;
         self.count_writes(usize::try_from(keys).unwrap_or(usize::MAX).saturating_sub(1), 0)?;
         Ok(self.lent(|view| view.delete(&range))?)
+    }
+}
+
+impl locks::Host for Host {
+    fn waiters(&mut self) -> Result<Vec<locks::PlaceResult>> {
+        self.count_reads(1)?;
+        let places = self.lent(|view| view.waiters())?;
+        self.count_reads(places.len())?;
+        for place in &places {
+            self.count_read_bytes(place.metadata.len())?;
+        }
+        Ok(places.into_iter().map(hand_out_place).collect())
+    }
+
+    fn is_next(&mut self) -> Result<bool> {
+        self.count_reads(1)?;
+        Ok(self.lent(|view| view.is_next())?)
+    }
+}
+
+impl queues::Host for Host {
+    fn ready(&mut self, skip: u32, limit: u32) -> Result<Vec<queues::QueueItem>> {
+        self.items(limit, |view, limit| view.ready_items(skip as usize, limit))
+    }
+
+    fn in_flight(&mut self, limit: u32) -> Result<Vec<queues::QueueItem>> {
+        self.items(limit, |view, limit| view.items_in_flight(limit))
+    }
+
+    fn holds(&mut self, id: u64) -> Result<bool> {
+        self.count_reads(1)?;
+        Ok(self.lent(|view| view.holds_item(id))?)
     }
 }
 

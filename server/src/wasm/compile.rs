@@ -8,7 +8,9 @@ use wasmtime::component::{Component, InstancePre};
 
 use super::bounds::{FUNCTION_NAME_BYTES_MAX, FUNCTIONS_MAX, Limits};
 use super::component::component_of;
-use super::contract::exports::portunus::plugin::{recipe, trigger, write_policy};
+use super::contract::exports::portunus::plugin::{
+    lock_admission, queue_condition, recipe, trigger, write_policy,
+};
 use super::contract::{IMPORTS, Name, VERSION, classify, export_of};
 use super::engine::Engine;
 use super::error::CompileError;
@@ -99,6 +101,10 @@ fn indices(pre: &InstancePre<Host>, point: Point) -> Result<Indices, CompileErro
         Point::WritePolicy => write_policy::GuestIndices::new(pre).map(Indices::WritePolicy),
         Point::Trigger => trigger::GuestIndices::new(pre).map(Indices::Trigger),
         Point::Recipe => recipe::GuestIndices::new(pre).map(Indices::Recipe),
+        Point::LockAdmission => lock_admission::GuestIndices::new(pre).map(Indices::LockAdmission),
+        Point::QueueCondition => {
+            queue_condition::GuestIndices::new(pre).map(Indices::QueueCondition)
+        }
     };
     indices.map_err(mismatch)
 }

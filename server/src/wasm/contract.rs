@@ -15,7 +15,7 @@ pub(super) const PACKAGE: &str = "portunus:plugin/";
 /// The contract's version: a plugin built for another minor version is refused.
 pub(super) const VERSION: &str = "0.1.0";
 /// What a plugin may import.
-pub(super) const IMPORTS: [&str; 4] = ["types", "store", "env", "diag"];
+pub(super) const IMPORTS: [&str; 6] = ["types", "store", "env", "diag", "locks", "queues"];
 
 /// The export that makes a plugin one for `point`.
 pub(super) fn export_of(point: Point) -> String {

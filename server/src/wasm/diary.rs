@@ -143,6 +143,8 @@ fn slot(point: Point) -> usize {
         Point::WritePolicy => 0,
         Point::Trigger => 1,
         Point::Recipe => 2,
+        Point::LockAdmission => 3,
+        Point::QueueCondition => 4,
     }
 }
 

@@ -5,7 +5,9 @@ use wasmtime::component::InstancePre;
 use wasmtime::{PoolConcurrencyLimitError, Store, UpdateDeadline};
 
 use super::bounds::{CALLS_PER_INSTANCE, INSTANCE_KEPT_BYTES_MAX, Limits};
-use super::contract::exports::portunus::plugin::{recipe, trigger, write_policy};
+use super::contract::exports::portunus::plugin::{
+    lock_admission, queue_condition, recipe, trigger, write_policy,
+};
 use super::engine::Engine;
 use super::error::CallError;
 use super::host::{Desk, Host};
@@ -35,6 +37,8 @@ pub(super) enum Exports {
     WritePolicy(write_policy::Guest),
     Trigger(trigger::Guest),
     Recipe(recipe::Guest),
+    LockAdmission(lock_admission::Guest),
+    QueueCondition(queue_condition::Guest),
 }
 
 /// A started plugin, for one extension point.
@@ -63,6 +67,12 @@ impl Instance {
             }
             Indices::Trigger(indices) => indices.load(&mut store, &instance).map(Exports::Trigger),
             Indices::Recipe(indices) => indices.load(&mut store, &instance).map(Exports::Recipe),
+            Indices::LockAdmission(indices) => {
+                indices.load(&mut store, &instance).map(Exports::LockAdmission)
+            }
+            Indices::QueueCondition(indices) => {
+                indices.load(&mut store, &instance).map(Exports::QueueCondition)
+            }
         };
         let exports = exports.map_err(|error| StartError::Mismatch(format!("{error:#}")))?;
         Ok(Self { store, exports, calls: 0 })
@@ -90,7 +100,7 @@ impl Instance {
         let _running = engine.ticker().running();
         let names = match &self.exports {
             Exports::Recipe(recipe) => recipe.call_functions(&mut self.store),
-            Exports::WritePolicy(_) | Exports::Trigger(_) => Ok(Vec::new()),
+            _ => Ok(Vec::new()),
         };
         names.map_err(|error| end(&mut self.store, &error))
     }

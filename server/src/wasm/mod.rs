@@ -7,6 +7,7 @@
 //! from any thread with the usual two megabytes of stack; compiling takes milliseconds to
 //! seconds and belongs on a thread of its own.
 
+mod admission;
 mod asked;
 mod bound;
 mod bounds;
@@ -29,6 +30,9 @@ mod ticker;
 mod timer;
 mod view;
 
+pub use admission::{
+    Admission, LockMode, LockPlace, LockRequest, QueueAsked, QueueReadiness, QueuedItem,
+};
 pub use asked::{Caller, Event, Handled, Outcome, Verdict, Write};
 pub use bound::{Bound, BoundOptions, NotExported};
 pub use bounds::{BadLimit, Limits};

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use wasmtime::component::InstancePre;
 
-use super::contract::exports::portunus::plugin::{recipe, trigger, write_policy};
+use super::contract::exports::portunus::plugin::{
+    lock_admission, queue_condition, recipe, trigger, write_policy,
+};
 use super::host::Host;
 use crate::effect::Point;
 
@@ -40,6 +42,8 @@ pub(super) enum Indices {
     WritePolicy(write_policy::GuestIndices),
     Trigger(trigger::GuestIndices),
     Recipe(recipe::GuestIndices),
+    LockAdmission(lock_admission::GuestIndices),
+    QueueCondition(queue_condition::GuestIndices),
 }
 
 impl Plugin {

@@ -1,6 +1,7 @@
 //! The state that a plugin may read and write during one call, lent by the caller, and the slot
 //! in which the host functions find it.
 
+use super::admission::{LockPlace, QueuedItem};
 use crate::types::{Item, KeyRange, LeaseId};
 
 /// The plugin asked for something its binding does not grant, or that cannot be done. It ends the
@@ -33,6 +34,31 @@ pub trait View {
 
     /// Fills `out` with bytes that nobody can foretell.
     fn random(&mut self, out: &mut [u8]);
+
+    /// Who waits for the lock in question, in the order in which they came.
+    fn waiters(&mut self) -> Result<Vec<LockPlace>, Refused> {
+        Err(Refused("locks can only be used by a lock admission".to_owned()))
+    }
+
+    /// Whether nobody waits any more who came before the request in question.
+    fn is_next(&mut self) -> Result<bool, Refused> {
+        Err(Refused("locks can only be used by a lock admission".to_owned()))
+    }
+
+    /// At most `limit` ready items of the queue in question, after the first `skip`.
+    fn ready_items(&mut self, _skip: usize, _limit: usize) -> Result<Vec<QueuedItem>, Refused> {
+        Err(Refused("queues can only be used by a queue condition".to_owned()))
+    }
+
+    /// At most `limit` items that are delivered and not acknowledged.
+    fn items_in_flight(&mut self, _limit: usize) -> Result<Vec<QueuedItem>, Refused> {
+        Err(Refused("queues can only be used by a queue condition".to_owned()))
+    }
+
+    /// Whether the item is still in the queue.
+    fn holds_item(&mut self, _id: u64) -> Result<bool, Refused> {
+        Err(Refused("queues can only be used by a queue condition".to_owned()))
+    }
 }
 
 /// Holds the view while a call runs. A store's data must be `'static` and the view is borrowed,

@@ -4,8 +4,11 @@
 
 mod alarm;
 mod compact;
+mod compat;
 mod conversation;
+mod deploy;
 mod fixture;
+mod flags;
 mod gateway;
 mod gateway_stream;
 mod health;

@@ -3,6 +3,7 @@
 
 mod bootstrap;
 mod chaos;
+mod corruption;
 mod damage;
 mod failover;
 mod lagging;
@@ -11,6 +12,7 @@ mod load;
 mod room;
 mod shutdown;
 mod single;
+mod snapshot;
 mod together;
 mod turn;
 mod watchers;

@@ -1,6 +1,6 @@
 //! A real etcd as a process.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use portunus_tests::{Rpc, eventually, free_ports};
@@ -15,37 +15,37 @@ pub struct Etcd {
     pub client_url: String,
     pub version: Version,
     child: Child,
-    _dir: TempDir,
+    _home: Home,
 }
 
 impl Etcd {
     /// `None`, and a line that says so, when there is no etcd on this machine.
     pub async fn start() -> Option<Self> {
-        let program = PathBuf::from(std::env::var_os(PROGRAM).unwrap_or("etcd".into()));
-        let Some(version) = version(&program) else {
-            eprintln!("SKIPPED: no etcd to compare with; install one or set {PROGRAM}");
-            return None;
-        };
-        let dir = tempfile::tempdir().unwrap();
-        let [client, peer] = free_ports();
-        let (client, peer) =
-            (format!("http://127.0.0.1:{client}"), format!("http://127.0.0.1:{peer}"));
+        let (program, version) = find()?;
+        Some(Self::launch(&program, version, Home::new()).await)
+    }
+
+    /// One whose data is restored from a snapshot by etcd's own tool.
+    pub async fn restored(snapshot: &Path) -> Option<Self> {
+        let (program, version) = find()?;
+        let home = Home::new();
+        restore(&program, snapshot, &home);
+        Some(Self::launch(&program, version, home).await)
+    }
+
+    async fn launch(program: &Path, version: Version, home: Home) -> Self {
         let child = Command::new(program)
-            .args(["--name=m0", &format!("--data-dir={}", dir.path().join("etcd").display())])
+            .args(home.founding())
             .args([
-                format!("--listen-client-urls={client}"),
-                format!("--advertise-client-urls={client}"),
+                format!("--listen-client-urls={}", home.client_url),
+                format!("--advertise-client-urls={}", home.client_url),
+                format!("--listen-peer-urls={}", home.peer_url),
             ])
-            .args([
-                format!("--listen-peer-urls={peer}"),
-                format!("--initial-advertise-peer-urls={peer}"),
-            ])
-            .arg(format!("--initial-cluster=m0={peer}"))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let etcd = Self { client_url: client, version, child, _dir: dir };
+        let etcd = Self { client_url: home.client_url.clone(), version, child, _home: home };
         eventually("etcd serves", || async {
             let mut rpc = Rpc::connect(&etcd.client_url).await?;
             let request = portunus_proto::etcdserverpb::MemberListRequest { linearizable: true };
@@ -56,8 +56,58 @@ impl Etcd {
             Ok(())
         })
         .await;
-        Some(etcd)
+        etcd
     }
+}
+
+/// Where an etcd lives.
+struct Home {
+    dir: TempDir,
+    client_url: String,
+    peer_url: String,
+}
+
+impl Home {
+    fn new() -> Self {
+        let [client, peer] = free_ports();
+        let url = |port: u16| format!("http://127.0.0.1:{port}");
+        Self { dir: tempfile::tempdir().unwrap(), client_url: url(client), peer_url: url(peer) }
+    }
+
+    /// What a start and a restore have in common.
+    fn founding(&self) -> [String; 4] {
+        [
+            "--name=m0".to_owned(),
+            format!("--data-dir={}", self.dir.path().join("etcd").display()),
+            format!("--initial-advertise-peer-urls={}", self.peer_url),
+            format!("--initial-cluster=m0={}", self.peer_url),
+        ]
+    }
+}
+
+/// `etcdutl` beside the program, or `etcdctl` where it is older.
+fn restore(program: &Path, snapshot: &Path, home: &Home) {
+    let tool = ["etcdutl", "etcdctl"].map(|tool| program.with_file_name(tool));
+    let tool = tool.into_iter().find(|tool| tool.exists());
+    let mut command = Command::new(tool.expect("a tool that restores lies beside etcd"));
+    command.env("ETCDCTL_API", "3").args(["snapshot", "restore"]).arg(snapshot);
+    let output = command.args(home.founding()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn find() -> Option<(PathBuf, Version)> {
+    let named = PathBuf::from(std::env::var_os(PROGRAM).unwrap_or("etcd".into()));
+    let in_path = |dir: PathBuf| Some(dir.join(&named)).filter(|program| program.exists());
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let program = match named.components().count() {
+        1 => std::env::split_paths(&path).find_map(in_path),
+        _ => Some(named.clone()),
+    };
+    let found = program.and_then(|program| Some((program.clone(), version(&program)?)));
+    if found.is_none() {
+        eprintln!("SKIPPED: no etcd to compare with; install one or set {PROGRAM}");
+    }
+    found
 }
 
 impl Drop for Etcd {
@@ -67,7 +117,7 @@ impl Drop for Etcd {
     }
 }
 
-fn version(program: &PathBuf) -> Option<Version> {
+fn version(program: &Path) -> Option<Version> {
     let output = Command::new(program).arg("--version").output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     let number = text.lines().find_map(|line| line.strip_prefix("etcd Version: "))?;

@@ -6,6 +6,7 @@ mod call;
 mod edges;
 mod etcd;
 mod generator;
+mod moves;
 mod render;
 mod side;
 mod watching;

@@ -60,8 +60,9 @@ impl Side {
             Call::HashKv(revision) => {
                 shown(maintenance.hash_kv(pb::HashKvRequest { revision }), |answer| {
                     format!(
-                        "{} compacted {}",
+                        "{} hash {:x} compacted {}",
                         render::header(&answer.header),
+                        answer.hash,
                         answer.compact_revision
                     )
                 })

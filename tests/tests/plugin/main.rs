@@ -1,6 +1,7 @@
 //! Plugins from deploy to removal, against real members: the service, the commands, restarts and
 //! changes of the leader.
 
+mod admitted;
 mod bad_input;
 mod builtins;
 mod calls;

@@ -4,9 +4,18 @@ use std::path::Path;
 
 /// 100 KB.
 pub const GUEST_BYTES_MAX: u64 = 100_000;
-/// What the largest of the server's own plugins may have, `approval` and `json-schema`; most stay
-/// below [`GUEST_BYTES_MAX`].
-const BUILTIN_BYTES_MAX: usize = 140_000;
+/// The server's own plugins that may have more, and why.
+const LARGER: [(&str, u64); 5] = [
+    // Five types of arguments, replies and state, read and written by serde: the readers alone are
+    // a third of it.
+    ("approval", 120_000),
+    // Any JSON as a value, compared with any JSON as a schema, numbers with fractions included.
+    ("json-schema", 114_000),
+    // Many recipes, each with arguments and a reply of its own: serde makes a reader for each.
+    ("elector", 105_000),
+    ("saga", 108_000),
+    ("membership", 170_000),
+];
 /// What a policy costs that does nothing: no JSON, no configuration.
 const SMALLEST_BYTES_MAX: u64 = 30_000;
 
@@ -24,9 +33,11 @@ fn guests_are_small() {
 }
 
 #[test]
-fn the_plugins_that_the_server_brings_along_do_not_grow() {
+fn the_plugins_that_the_server_brings_along_are_small() {
     for builtin in portunus::builtin::all() {
-        let bytes = builtin.component.len();
-        assert!(bytes <= BUILTIN_BYTES_MAX, "{} has {bytes} bytes", builtin.name);
+        let larger = LARGER.iter().find(|(name, _)| *name == builtin.name);
+        let bytes_max = larger.map_or(GUEST_BYTES_MAX, |(_, bytes_max)| *bytes_max);
+        let bytes = builtin.component.len() as u64;
+        assert!(bytes <= bytes_max, "{} has {bytes} bytes, more than {bytes_max}", builtin.name);
     }
 }

@@ -10,15 +10,13 @@ use crate::nested::{cargo, root, scratch};
 use crate::size::{self, GUEST_BYTES_MAX};
 
 /// Writes the template out as the crate `name`.
-fn write_out(folder: &Path, name: &str) {
+fn write_out(folder: &Path, name: &str, source: &str) {
     let template = root().join("sdk/template");
     let sdk = root().join("sdk").canonicalize().expect("the SDK is there");
     fs::create_dir_all(folder.join("src")).expect("the target's folder is writable");
-    for (from, to) in [
-        ("Cargo.toml.in", "Cargo.toml"),
-        ("gitignore.in", ".gitignore"),
-        ("src/lib.rs.in", "src/lib.rs"),
-    ] {
+    for (from, to) in
+        [("Cargo.toml.in", "Cargo.toml"), ("gitignore.in", ".gitignore"), (source, "src/lib.rs")]
+    {
         let text = fs::read_to_string(template.join(from)).expect("the template is there");
         let text = text.replace("{{name}}", name);
         let text = text.replace("{{sdk}}", &format!("{{ path = {sdk:?} }}"));
@@ -28,9 +26,20 @@ fn write_out(folder: &Path, name: &str) {
 }
 
 #[test]
+fn a_new_crate_for_each_point_passes_its_tests() {
+    for point in ["lock-admission", "queue-condition"] {
+        let folder = scratch("template").join(point);
+        write_out(&folder, "my-plugin", &format!("points/{point}.rs.in"));
+        fs::copy(root().join("sdk/Cargo.lock"), folder.join("Cargo.lock")).expect("writable");
+        let tests = cargo(&folder, &["test"]);
+        assert!(tests.contains("2 passed"), "{point}: {tests}");
+    }
+}
+
+#[test]
 fn a_new_crate_works_without_an_edit() {
     let folder = scratch("template").join("my-plugin");
-    write_out(&folder, "my-plugin");
+    write_out(&folder, "my-plugin", "src/lib.rs.in");
     // What the SDK's own lock file names is what this machine has.
     fs::copy(root().join("sdk/Cargo.lock"), folder.join("Cargo.lock")).expect("writable");
     let tests = cargo(&folder, &["test"]);

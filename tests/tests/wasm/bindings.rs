@@ -42,6 +42,13 @@ fn point_options(point: &str) -> Opts {
     }
 }
 
+/// The options for a point with an interface of its own to ask about what it is called for.
+fn own_imports(point: &str, interface: &str) -> Opts {
+    let mut options = point_options(point);
+    options.with.push((format!("portunus:plugin/{interface}@0.1.0"), WithOption::Generate));
+    options
+}
+
 fn generate(world: &str, options: Opts) -> String {
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_path(sdk().join("wit")).expect("the contract parses");
@@ -72,4 +79,6 @@ fn the_checked_in_bindings_are_what_the_contract_says() {
     check("write_policy.rs", "write-policy-plugin", point_options("write_policy"));
     check("trigger.rs", "trigger-plugin", point_options("trigger"));
     check("recipe.rs", "recipe-plugin", point_options("recipe"));
+    check("lock_admission.rs", "lock-admission-plugin", own_imports("lock_admission", "locks"));
+    check("queue_condition.rs", "queue-condition-plugin", own_imports("queue_condition", "queues"));
 }

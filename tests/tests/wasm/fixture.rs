@@ -6,8 +6,9 @@ use std::ops::Bound as End;
 use portunus::effect::{Isolation, PluginLimits, Point};
 use portunus::types::{Item, KeyRange, LeaseId, RangeEnd, Revision};
 use portunus::wasm::{
-    Bound, BoundOptions, CallError, Caller, Diary, Engine, EngineOptions, Event, Handled, Outcome,
-    Plugin, Refused, Verdict, View, Write,
+    Admission, Bound, BoundOptions, CallError, Caller, Diary, Engine, EngineOptions, Event,
+    Handled, LockPlace, LockRequest, Outcome, Plugin, QueueAsked, QueueReadiness, Refused, Verdict,
+    View, Write,
 };
 
 pub const ALLOW_ALL: &str = env!("PLUGIN_ALLOW_ALL");
@@ -161,3 +162,15 @@ pub fn call(recipe: &Bound, keys: &mut Keys, function: &str, payload: &str) -> A
 }
 
 pub type Answer<T> = Result<T, CallError>;
+
+/// Asks a lock admission about a lock of this name.
+pub fn admit(bound: &Bound, keys: &mut Keys, name: &str) -> Answer<Admission> {
+    let place = LockPlace::default();
+    bound.admit(keys, ALICE, &LockRequest { name: name.as_bytes(), place: &place }, &[])
+}
+
+/// Asks a queue condition about a queue of this name.
+pub fn ready(bound: &Bound, keys: &mut Keys, name: &str) -> Answer<QueueReadiness> {
+    let asked = QueueAsked { name: name.as_bytes(), ready: 1, in_flight: 0, wanted: 1 };
+    bound.ready(keys, ALICE, &asked)
+}

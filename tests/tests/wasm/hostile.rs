@@ -4,10 +4,14 @@
 use std::time::Duration;
 
 use portunus::effect::{PluginLimits, Point};
-use portunus::wasm::{Bound, BoundOptions, CallError, Engine, Handled, Limits, Outcome, Verdict};
+use portunus::wasm::{
+    Admission, Bound, BoundOptions, CallError, Engine, Handled, Limits, Outcome, QueueReadiness,
+    Verdict,
+};
 
 use crate::fixture::{
-    Answer, HOSTILE, Keys, bind_to, call, engine, no_limits, options, plugin, put, tell,
+    Answer, HOSTILE, Keys, admit, bind_to, call, engine, no_limits, options, plugin, put, ready,
+    tell,
 };
 
 /// What the plugin said in answer to `deed`; none when it just did it.
@@ -25,6 +29,16 @@ fn ask(bound: &Bound, keys: &mut Keys, deed: &str) -> Answer<Option<String>> {
         Point::Recipe => call(bound, keys, "commit", &key).map(|outcome| match outcome {
             Outcome::Done(reply) if reply.is_empty() => None,
             Outcome::Done(reply) => Some(String::from_utf8(reply).expect("it replies text")),
+            other => panic!("{other:?}"),
+        }),
+        Point::LockAdmission => admit(bound, keys, &key).map(|admission| match admission {
+            Admission::Admit => None,
+            Admission::Refuse(text) => Some(text),
+            other => panic!("{other:?}"),
+        }),
+        Point::QueueCondition => ready(bound, keys, &key).map(|readiness| match readiness {
+            QueueReadiness::Ready => None,
+            QueueReadiness::Refuse(text) => Some(text),
             other => panic!("{other:?}"),
         }),
     }
@@ -51,7 +65,7 @@ fn commit(
     deed: &str,
     limits: PluginLimits,
     keys: impl Fn() -> Keys,
-) -> [(Point, Answer<Option<String>>, Keys); 3] {
+) -> [(Point, Answer<Option<String>>, Keys); 5] {
     let engine = engine();
     Point::ALL.map(|point| {
         let mut keys = keys();
@@ -67,7 +81,7 @@ fn ends(deed: &str, limits: PluginLimits, error: &CallError) {
     }
 }
 
-fn kinds(deed: &str) -> [&'static str; 3] {
+fn kinds(deed: &str) -> [&'static str; 5] {
     commit(deed, no_limits(), Keys::default).map(|(_, answer, _)| answer.expect_err(deed).kind())
 }
 
@@ -147,7 +161,7 @@ fn writes_end_at_their_number_and_their_bytes() {
     }
     let limit_bytes = Limits::DEFAULT.write_bytes;
     ends("big-writes", no_limits(), &CallError::WriteTooLarge { limit_bytes });
-    assert_eq!(kinds("huge-write"), ["result_too_large"; 3]);
+    assert_eq!(kinds("huge-write"), ["result_too_large"; 5]);
 }
 
 #[test]
@@ -206,14 +220,14 @@ fn a_bare_trap_says_what_it_was() {
 fn a_flood_of_log_lines_ends_at_the_limit() {
     let limit_bytes = Limits::DEFAULT.log_bytes;
     ends("log-lines", no_limits(), &CallError::LogTooLarge { limit_bytes });
-    assert_eq!(kinds("log-line"), ["result_too_large"; 3]);
+    assert_eq!(kinds("log-line"), ["result_too_large"; 5]);
 }
 
 #[test]
 fn an_answer_has_a_limit_and_so_has_what_is_handed_over_at_once() {
     let limit_bytes = Limits::DEFAULT.result_bytes;
     ends("big-answer", no_limits(), &CallError::ResultTooLarge { limit_bytes });
-    assert_eq!(kinds("huge-answer"), ["result_too_large"; 3]);
+    assert_eq!(kinds("huge-answer"), ["result_too_large"; 5]);
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn a_plugin_tells_its_points_its_functions_and_what_it_imports() {
     let (allow, probe) = (plugin(&engine, ALLOW_ALL), plugin(&engine, PROBE));
     assert_eq!(allow.points(), [Point::WritePolicy]);
     assert!(allow.functions().is_empty());
-    assert_eq!(probe.points(), Point::ALL);
+    assert_eq!(probe.points(), [Point::WritePolicy, Point::Trigger, Point::Recipe]);
     let functions = ["context", "dice", "add", "hold", "hold_until", "reject", "garbage"];
     assert_eq!(probe.functions(), functions);
     let metadata = probe.metadata();

@@ -10,14 +10,24 @@ use http::{Request, Response};
 use tonic::body::Body;
 use tonic::codegen::Service;
 
+use super::reply;
 use super::surface::Surface;
+use crate::api::caller::ClientName;
 use crate::api::meter::{Metered, MeteredBody, MeteredFuture, Table};
 
 /// Puts a [`Front`] before the gRPC services.
 #[derive(Clone)]
 pub struct FrontLayer {
     pub table: Arc<Table>,
-    pub surface: Arc<Surface>,
+    /// None on a port for gRPC alone.
+    pub surface: Option<Arc<Surface>>,
+}
+
+impl FrontLayer {
+    /// The same with nothing but gRPC.
+    pub fn without_http(self) -> Self {
+        Self { surface: None, ..self }
+    }
 }
 
 impl<S> tower::Layer<S> for FrontLayer {
@@ -32,7 +42,7 @@ impl<S> tower::Layer<S> for FrontLayer {
 #[derive(Clone)]
 pub struct Front<S> {
     grpc: Metered<S>,
-    surface: Arc<Surface>,
+    surface: Option<Arc<Surface>>,
 }
 
 impl<S> Service<Request<Body>> for Front<S>
@@ -49,14 +59,19 @@ where
         self.grpc.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         if is_grpc(request.headers()) {
+            ClientName::note(request.extensions_mut());
             return Either::Left(self.grpc.call(request));
         }
         let surface = self.surface.clone();
-        Either::Right(Box::pin(
-            async move { Ok(surface.answer(request).await.map(MeteredBody::plain)) },
-        ))
+        Either::Right(Box::pin(async move {
+            let answer = match surface {
+                Some(surface) => surface.answer(request).await,
+                None => reply::not_grpc(request.headers()),
+            };
+            Ok(answer.map(MeteredBody::plain))
+        }))
     }
 }
 

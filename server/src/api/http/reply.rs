@@ -1,7 +1,7 @@
 //! Answers as Go's HTTP server words them; scripts compare their bodies.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Response, StatusCode};
 use tonic::body::Body;
 
@@ -46,4 +46,11 @@ pub fn only_get() -> Response<Body> {
     let mut answer = error(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
     answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
     answer
+}
+
+/// On a port for gRPC alone.
+pub fn not_grpc(headers: &HeaderMap) -> Response<Body> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
+    let text = format!("invalid gRPC request content-type {kind:?}");
+    error(StatusCode::UNSUPPORTED_MEDIA_TYPE, &text)
 }

@@ -8,6 +8,7 @@ use tonic::body::Body;
 use super::cors::Cors;
 use super::gateway::{self, Gateway};
 use super::health::{self, Probe};
+use super::hosts::Hosts;
 use super::{exposition, reply};
 use crate::api::version;
 use crate::node::Node;
@@ -19,18 +20,22 @@ const OPENAPI: &str = "/openapi.json";
 pub struct Surface {
     node: Node,
     cors: Cors,
+    hosts: Hosts,
     /// None on a port for metrics alone.
     gateway: Option<Gateway>,
 }
 
 impl Surface {
-    pub fn new(node: Node, cors: Cors, gateway: Option<Gateway>) -> Self {
+    pub fn new(node: Node, (cors, hosts): (Cors, Hosts), gateway: Option<Gateway>) -> Self {
         health::register();
-        Self { node, cors, gateway }
+        Self { node, cors, hosts, gateway }
     }
 
     /// Answers a request. Every answer says which pages may see it.
     pub async fn answer(&self, request: Request<Body>) -> Response<Body> {
+        if let Some(refusal) = self.hosts.refuse(&request) {
+            return refusal;
+        }
         let allowed = self.cors.allow(request.headers());
         let mut answer = match *request.method() {
             Method::OPTIONS => Response::new(Body::empty()),

@@ -8,4 +8,4 @@ mod table;
 
 pub use body::Metered as MeteredBody;
 pub use service::{Metered, MeteredFuture};
-pub use table::Table;
+pub use table::{Table, Timing};

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
 use prost_reflect::MethodDescriptor;
@@ -70,18 +71,35 @@ pub(super) static SENT_BYTES: LazyLock<IntCounter> = LazyLock::new(|| {
     metrics::counter("etcd_network_client_grpc_sent_bytes_total", help)
 });
 
+/// What is measured of how long calls take.
+#[derive(Clone, Debug)]
+pub struct Timing {
+    pub clock: Clock,
+    /// Put it into histograms (`--metrics=extensive`).
+    pub histograms: bool,
+    /// Log a call of etcd's services that takes longer. Locks, elections and what is our own may
+    /// wait as long as they please.
+    pub slow: Duration,
+}
+
+/// Whose unary calls are to be quick.
+const QUICK: &str = "etcdserverpb";
+
 /// The counters of one method.
 pub struct Method {
     started: IntCounter,
     handled: Vec<IntCounter>,
     pub(super) received: IntCounter,
     pub(super) sent: IntCounter,
-    /// Time is taken only with `--metrics=extensive`.
-    seconds: Option<(Histogram, Clock)>,
+    path: String,
+    seconds: Option<Histogram>,
+    slow: Option<Duration>,
+    /// None where the time is nobody's concern.
+    clock: Option<Clock>,
 }
 
 impl Method {
-    fn new(method: &MethodDescriptor, clock: Option<Clock>) -> Self {
+    fn new(method: &MethodDescriptor, timing: &Timing) -> Self {
         let kind = match (method.is_client_streaming(), method.is_server_streaming()) {
             (false, false) => "unary",
             (true, false) => "client_stream",
@@ -91,13 +109,19 @@ impl Method {
         let service = method.parent_service().full_name().to_owned();
         let labels = [service.as_str(), method.name(), kind];
         let [service, name, kind] = labels;
+        let seconds = timing.histograms.then(|| HANDLING_SECONDS.with_label_values(&labels));
+        let is_quick = kind == "unary" && method.parent_service().package_name() == QUICK;
+        let slow = is_quick.then_some(timing.slow);
         let handled = |code: &&str| HANDLED.with_label_values(&[service, name, kind, *code]);
         Self {
             started: STARTED.with_label_values(&labels),
             handled: CODES.iter().map(handled).collect(),
             received: RECEIVED.with_label_values(&labels),
             sent: SENT.with_label_values(&labels),
-            seconds: clock.map(|clock| (HANDLING_SECONDS.with_label_values(&labels), clock)),
+            path: grpc_path(method),
+            clock: (seconds.is_some() || slow.is_some()).then(|| timing.clock.clone()),
+            seconds,
+            slow,
         }
     }
 }
@@ -106,21 +130,20 @@ impl Method {
 pub struct Table(HashMap<String, Arc<Method>>);
 
 impl Table {
-    /// Every method of `services` appears in the metrics at once, with zeros. With a clock the time
-    /// that calls take is measured too.
-    pub fn new(services: &[&str], clock: Option<&Clock>) -> Self {
+    /// Every method of `services` appears in the metrics at once, with zeros.
+    pub fn new(services: &[&str], timing: &Timing) -> Self {
         LazyLock::force(&RECEIVED_BYTES);
         LazyLock::force(&SENT_BYTES);
         let services = services.iter().filter_map(|name| POOL.get_service_by_name(name));
         let methods = services.flat_map(|service| service.methods().collect::<Vec<_>>());
-        Self(methods.map(|m| (grpc_path(&m), Arc::new(Method::new(&m, clock.cloned())))).collect())
+        Self(methods.map(|m| (grpc_path(&m), Arc::new(Method::new(&m, timing)))).collect())
     }
 
     /// Begins to count a call; `None` for a path that is no method's.
     pub(super) fn begin(&self, path: &str) -> Option<Running> {
         let method = self.0.get(path)?.clone();
         method.started.inc();
-        let began = method.seconds.as_ref().map_or(Tick::ZERO, |(_, clock)| clock.now());
+        let began = method.clock.as_ref().map_or(Tick::ZERO, Clock::now);
         Some(Running { method, began, ended: false })
     }
 }
@@ -141,8 +164,13 @@ impl Running {
         if let Some(counter) = self.method.handled.get(code as usize) {
             counter.inc();
         }
-        if let Some((histogram, clock)) = &self.method.seconds {
-            histogram.observe(clock.now().since(self.began).as_secs_f64());
+        let Method { path, seconds, slow, clock, .. } = &*self.method;
+        let Some(took) = clock.as_ref().map(|clock| clock.now().since(self.began)) else { return };
+        if let Some(histogram) = seconds {
+            histogram.observe(took.as_secs_f64());
+        }
+        if slow.is_some_and(|slow| took > slow) {
+            tracing::warn!("time spent" = ?took, "response type" = path, "request stats");
         }
     }
 }
@@ -157,7 +185,10 @@ impl Drop for Running {
 mod tests {
     use tonic::Code;
 
-    use super::{CODES, Table};
+    use std::time::Duration;
+
+    use super::{CODES, Table, Timing};
+    use crate::clock::Clock;
 
     #[test]
     fn the_names_of_the_codes_stand_at_their_numbers() {
@@ -167,8 +198,23 @@ mod tests {
     }
 
     #[test]
+    fn what_may_wait_by_its_nature_is_never_slow() {
+        let slow = Duration::from_millis(300);
+        let timing = Timing { clock: Clock::manual(), histograms: false, slow };
+        let services = ["etcdserverpb.KV", "etcdserverpb.Watch", "v3lockpb.Lock"];
+        let table = Table::new(&services, &timing);
+        let slow = |path: &str| table.begin(path).expect("a method").method.slow;
+        assert_eq!(slow("/etcdserverpb.KV/Put"), Some(Duration::from_millis(300)));
+        assert_eq!(slow("/etcdserverpb.KV/RangeStream"), None);
+        assert_eq!(slow("/etcdserverpb.Watch/Watch"), None);
+        assert_eq!(slow("/v3lockpb.Lock/Lock"), None);
+    }
+
+    #[test]
     fn a_call_counts_once_and_one_that_is_dropped_was_cancelled() {
-        let table = Table::new(&["v3lockpb.Lock"], None);
+        let slow = Duration::from_millis(300);
+        let timing = Timing { clock: Clock::manual(), histograms: false, slow };
+        let table = Table::new(&["v3lockpb.Lock"], &timing);
         let of = |code: Code| {
             let running = table.begin("/v3lockpb.Lock/Unlock").expect("a method");
             running.method.handled[code as usize].get()

@@ -17,6 +17,8 @@ pub fn wire_point(point: Point) -> pb::Point {
         Point::WritePolicy => pb::Point::WritePolicy,
         Point::Trigger => pb::Point::Trigger,
         Point::Recipe => pb::Point::Recipe,
+        Point::LockAdmission => pb::Point::LockAdmission,
+        Point::QueueCondition => pb::Point::QueueCondition,
     }
 }
 
@@ -25,6 +27,8 @@ fn point(number: i32) -> Result<Point, Status> {
         Ok(pb::Point::WritePolicy) => Ok(Point::WritePolicy),
         Ok(pb::Point::Trigger) => Ok(Point::Trigger),
         Ok(pb::Point::Recipe) => Ok(Point::Recipe),
+        Ok(pb::Point::LockAdmission) => Ok(Point::LockAdmission),
+        Ok(pb::Point::QueueCondition) => Ok(Point::QueueCondition),
         Ok(pb::Point::Unspecified) => Err(invalid("a binding names no point")),
         Err(_) => Err(invalid(&format!("there is no extension point {number}"))),
     }

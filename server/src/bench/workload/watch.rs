@@ -20,6 +20,7 @@ use crate::bench::client::{MESSAGE_BYTES_MAX, Payload, connect};
 use crate::bench::options::Watches;
 use crate::bench::recorder::Recorder;
 use crate::bench::time::{Duration, Instant, now};
+use crate::dial::Security;
 
 /// Watchers that have begun.
 #[derive(Debug)]
@@ -82,14 +83,14 @@ async fn open_all(options: &Watches) -> anyhow::Result<Vec<Stream>> {
         let endpoints = &options.load.endpoints;
         let endpoint = &endpoints[conn as usize % endpoints.len()];
         let watches = options.watchers / conns + u32::from(conn < options.watchers % conns);
-        streams.push(open(endpoint, watches).await?);
+        streams.push(open(&options.load.security, endpoint, watches).await?);
     }
     Ok(streams)
 }
 
-async fn open(endpoint: &str, watches: u32) -> anyhow::Result<Stream> {
-    let mut client =
-        WatchClient::new(connect(endpoint).await?).max_decoding_message_size(MESSAGE_BYTES_MAX);
+async fn open(security: &Security, endpoint: &str, watches: u32) -> anyhow::Result<Stream> {
+    let mut client = WatchClient::new(connect(security, endpoint).await?)
+        .max_decoding_message_size(MESSAGE_BYTES_MAX);
     // Some servers open their side of the stream only with the first answer, so all requests are
     // queued first.
     let (requests, queue) = mpsc::channel(watches as usize);

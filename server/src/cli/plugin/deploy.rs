@@ -54,6 +54,12 @@ struct Bindings {
     /// Offer its functions, over the keys under PREFIX
     #[arg(long, value_name = "PREFIX")]
     recipe: Vec<String>,
+    /// Ask it who may hold locks whose names begin with PREFIX
+    #[arg(long, value_name = "PREFIX")]
+    lock_admission: Vec<String>,
+    /// Ask it what may leave queues under PREFIX whose condition names it
+    #[arg(long, value_name = "PREFIX")]
+    queue_condition: Vec<String>,
     /// A setting as NAME=VALUE, or all of them: @FILE, - for stdin, or a JSON object
     #[arg(long, value_name = "SETTING")]
     config: Vec<String>,
@@ -119,6 +125,8 @@ fn one(text: &str, options: &Bindings) -> anyhow::Result<Wanted> {
         bound(Point::WritePolicy, &options.write_policy),
         bound(Point::Trigger, &options.trigger),
         bound(Point::Recipe, &options.recipe),
+        bound(Point::LockAdmission, &options.lock_admission),
+        bound(Point::QueueCondition, &options.queue_condition),
     ];
     let plugin = DeployedPlugin {
         name: options.name.clone().unwrap_or(component.name),

@@ -61,6 +61,8 @@ enum PointName {
     WritePolicy,
     Trigger,
     Recipe,
+    LockAdmission,
+    QueueCondition,
 }
 
 /// Reads the manifest and every component that it names.
@@ -108,6 +110,8 @@ fn bound(binding: Binding, folder: &Path) -> anyhow::Result<pb::Binding> {
         PointName::WritePolicy => Point::WritePolicy,
         PointName::Trigger => Point::Trigger,
         PointName::Recipe => Point::Recipe,
+        PointName::LockAdmission => Point::LockAdmission,
+        PointName::QueueCondition => Point::QueueCondition,
     };
     Ok(pb::Binding {
         point: point.into(),

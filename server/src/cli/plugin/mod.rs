@@ -17,4 +17,4 @@ mod source;
 mod status;
 mod table;
 
-pub use options::run;
+pub use options::{command, run};

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::limits::PLUGIN_NAME_BYTES_MAX;
 
@@ -14,17 +14,53 @@ include!(concat!(env!("OUT_DIR"), "/sdk_files.rs"));
 const SDK_FOLDER: &str = "portunus-sdk";
 
 /// What the crate begins with. Cargo would take a file of its own name for part of the SDK.
-const TEMPLATE: [(&str, &str); 3] = [
+const TEMPLATE: [(&str, &str); 2] = [
     ("Cargo.toml", include_str!("../../../../sdk/template/Cargo.toml.in")),
     (".gitignore", include_str!("../../../../sdk/template/gitignore.in")),
-    ("src/lib.rs", include_str!("../../../../sdk/template/src/lib.rs.in")),
 ];
+
+/// What the functions of the new crate are.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Start {
+    /// A write policy and a recipe
+    WritePolicy,
+    /// Who holds a lock
+    LockAdmission,
+    /// What leaves a queue
+    QueueCondition,
+}
+
+impl Start {
+    fn source(self) -> &'static str {
+        match self {
+            Self::WritePolicy => include_str!("../../../../sdk/template/src/lib.rs.in"),
+            Self::LockAdmission => {
+                include_str!("../../../../sdk/template/points/lock-admission.rs.in")
+            }
+            Self::QueueCondition => {
+                include_str!("../../../../sdk/template/points/queue-condition.rs.in")
+            }
+        }
+    }
+
+    /// How it is bound.
+    fn option(self) -> &'static str {
+        match self {
+            Self::WritePolicy => "--prefix app/",
+            Self::LockAdmission => "--lock-admission jobs/",
+            Self::QueueCondition => "--queue-condition work/",
+        }
+    }
+}
 
 /// What to make.
 #[derive(Debug, Args)]
 pub struct New {
     /// The crate's name and folder
     name: String,
+    /// What it begins with
+    #[arg(long, value_enum, default_value_t = Start::WritePolicy)]
+    point: Start,
     /// Use the SDK in this folder instead of a copy of its own
     #[arg(long, value_name = "FOLDER")]
     sdk: Option<PathBuf>,
@@ -49,10 +85,11 @@ pub fn new(options: &New) -> anyhow::Result<String> {
             SDK_FOLDER.into()
         }
     };
-    for (file, content) in TEMPLATE {
+    for (file, content) in TEMPLATE.into_iter().chain([("src/lib.rs", options.point.source())]) {
         write(&folder.join(file), &filled(content, name, &sdk))?;
     }
-    eprintln!("next: portunus plugin test {name}; portunus plugin deploy {name} --prefix app/");
+    let bound = options.point.option();
+    eprintln!("next: portunus plugin test {name}; portunus plugin deploy {name} {bound}");
     Ok(format!("{name}\n"))
 }
 
@@ -85,11 +122,14 @@ fn write(path: &Path, content: &str) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Path, SDK_FILES, TEMPLATE, check_name, filled};
+    use clap::ValueEnum;
+
+    use super::{Path, SDK_FILES, Start, TEMPLATE, check_name, filled};
 
     #[test]
     fn nothing_is_left_to_fill_in() {
-        for (file, content) in TEMPLATE {
+        let sources = Start::value_variants().iter().map(|point| ("src/lib.rs", point.source()));
+        for (file, content) in TEMPLATE.into_iter().chain(sources) {
             let text = filled(content, "hello", Path::new("portunus-sdk"));
             assert!(!text.contains("{{") || !text.contains("sdk}}"), "{file}: {text}");
             assert!(!text.contains("{{name}}"), "{file}: {text}");

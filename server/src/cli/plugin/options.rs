@@ -26,7 +26,7 @@ enum Command {
     /// Run a crate's tests, natively
     Test(build::Test),
     /// Put plugins in place; a name that exists gets a new generation
-    Deploy(deploy::Deploy),
+    Deploy(Box<deploy::Deploy>),
     /// Show what is deployed
     List(show::List),
     /// Show what a component offers, deployed or not
@@ -53,6 +53,11 @@ enum Command {
     Skip(lifecycle::Skip),
     /// Show which plugins wrote a key's revisions
     Blame(blame::Blame),
+}
+
+/// What the words after `portunus plugin` may be.
+pub fn command() -> clap::Command {
+    <Options as clap::CommandFactory>::command()
 }
 
 /// Runs one command; `arguments` begin after `plugin`.

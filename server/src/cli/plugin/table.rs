@@ -40,6 +40,8 @@ pub fn point(number: i32) -> &'static str {
         Ok(Point::WritePolicy) => "write-policy",
         Ok(Point::Trigger) => "trigger",
         Ok(Point::Recipe) => "recipe",
+        Ok(Point::LockAdmission) => "lock-admission",
+        Ok(Point::QueueCondition) => "queue-condition",
         Ok(Point::Unspecified) | Err(_) => "unknown",
     }
 }

@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use portunus_proto::portunus::v1::{
-    LockAcquireRequest, LockAwait, LockMode, LockPlace, LockRecord, LockSaid,
+    LockAcquireRequest, LockAdmission, LockAwait, LockMode, LockPlace, LockRecord, LockSaid,
 };
 
+use super::admission::{enforced, holder_key, may_hold, note_holder};
 use super::change::{Change, change};
-use super::line::{Turn, delay_key, holds, key, turn};
+use super::line::{Turn, delay_key, holds, key};
 use super::{line, record};
 use crate::decide::writer::Writer;
 use crate::decide::{LockRefusal, Refusal};
@@ -56,6 +57,7 @@ fn own(writer: &mut Writer<'_>, name: &Bytes, lease: LeaseId) -> Own {
 pub fn enlist(
     writer: &mut Writer<'_>,
     request: &LockAcquireRequest,
+    said: &[LockAdmission],
     now_ms: u64,
 ) -> Result<LockSaid, Refusal> {
     check(request)?;
@@ -79,8 +81,13 @@ pub fn enlist(
     for name in &request.names {
         let own = own(writer, name, lease);
         let is_free = match &own {
-            Own::Holds(item) if differs(item, &record) && request.names.len() == 1 => {
-                match change(writer, name, item, &record) {
+            // Where a plugin admits, a lock is let go of and asked for again.
+            Own::Holds(item)
+                if differs(item, &record)
+                    && request.names.len() == 1
+                    && enforced(writer.head, name).is_none() =>
+            {
+                match change(writer, name, item, &record, now_ms) {
                     Change::Granted => true,
                     Change::Held => {
                         return Err(Refusal::Lock(LockRefusal::Held { name: text(name) }));
@@ -94,8 +101,10 @@ pub fn enlist(
                 return Err(Refusal::Lock(LockRefusal::Differs { name: text(name) }));
             }
             Own::Holds(_) => true,
-            Own::Waits(item) => turn(writer, name, &record, Some(item), now_ms) == Turn::Free,
-            Own::Absent => turn(writer, name, &record, None, now_ms) == Turn::Free,
+            Own::Waits(item) => {
+                may_hold(writer, name, &record, Some(item), said, now_ms) == Turn::Free
+            }
+            Own::Absent => may_hold(writer, name, &record, None, said, now_ms) == Turn::Free,
         };
         if !is_free && request.try_only {
             return Err(Refusal::Lock(LockRefusal::Held { name: text(name) }));
@@ -130,16 +139,22 @@ fn enter(
         Own::Absent => {
             let record = LockRecord { granted, ..record.clone() };
             put(writer, name, lease, &record);
+            if granted {
+                note_holder(writer, name, lease, &record);
+            }
         }
         Own::Waits(item) if granted => grant(writer, name, &item),
         Own::Holds(item) if granted && differs(&item, record) => {
             let held = line::terms(&item);
             put(writer, name, lease, &LockRecord { mode: record.mode, ..held });
+            // A delay after another's crash goes on: this is no new holder.
+            return place(writer, name, lease);
         }
         Own::Holds(item) if granted && request.reentrant => {
             let held = line::terms(&item);
             let record = LockRecord { granted, holds: held.holds.max(1) + 1, ..held };
             put(writer, name, lease, &record);
+            note_holder(writer, name, lease, &record);
         }
         Own::Waits(_) | Own::Holds(_) => {}
     }
@@ -156,7 +171,9 @@ fn put(writer: &mut Writer<'_>, name: &Bytes, lease: LeaseId, record: &LockRecor
 /// An etcd client's key is left as it is: it holds by being first.
 fn grant(writer: &mut Writer<'_>, name: &Bytes, item: &Item) {
     if let Some(record) = record::decode(item.value()) {
-        put(writer, name, item.lease(), &LockRecord { granted: true, ..record });
+        let record = LockRecord { granted: true, ..record };
+        put(writer, name, item.lease(), &record);
+        note_holder(writer, name, item.lease(), &record);
     }
 }
 
@@ -168,6 +185,11 @@ fn end_delay(writer: &mut Writer<'_>, name: &Bytes) {
 }
 
 fn place(writer: &mut Writer<'_>, name: &Bytes, lease: LeaseId) -> LockPlace {
+    let holder = holder_key(name, lease);
+    if let Some(item) = writer.get(&holder) {
+        let (token, holds) = (item.create_revision(), line::terms(item).holds.max(1));
+        return LockPlace { name: name.clone(), key: holder, token, holds };
+    }
     let key = key(name, lease);
     let (token, holds) = match writer.get(&key) {
         Some(item) => (item.create_revision(), line::terms(item).holds.max(1)),
@@ -180,6 +202,7 @@ fn place(writer: &mut Writer<'_>, name: &Bytes, lease: LeaseId) -> LockPlace {
 pub fn await_turn(
     writer: &mut Writer<'_>,
     wait: &LockAwait,
+    said: &[LockAdmission],
     now_ms: u64,
 ) -> Result<LockSaid, Refusal> {
     let mut due = Vec::new();
@@ -195,7 +218,8 @@ pub fn await_turn(
         due.push((&place.name, item));
     }
     for (name, item) in &due {
-        if let Turn::Wait(until_ms) = turn(writer, name, &line::terms(item), Some(item), now_ms) {
+        let wanted = line::terms(item);
+        if let Turn::Wait(until_ms) = may_hold(writer, name, &wanted, Some(item), said, now_ms) {
             return Err(Refusal::Wait { until_ms });
         }
     }
@@ -203,12 +227,10 @@ pub fn await_turn(
         grant(writer, name, item);
         end_delay(writer, name);
     }
-    Ok(LockSaid {
-        revision: writer.head.revision,
-        granted: true,
-        places: wait.places.clone(),
-        count: 0,
-    })
+    let lease_of = |key: &Bytes| writer.head.get(key).map_or(LeaseId::NONE, Item::lease);
+    let own: Vec<_> = wait.places.iter().map(|place| (&place.name, lease_of(&place.key))).collect();
+    let held = own.into_iter().map(|(name, lease)| place(writer, name, lease)).collect();
+    Ok(LockSaid { revision: writer.head.revision, granted: true, places: held, count: 0 })
 }
 
 pub(super) fn text(name: &[u8]) -> String {

@@ -2,10 +2,11 @@
 
 use portunus_proto::portunus::v1::{LockMode, LockRecord};
 
-use super::line::{before, holds, line};
+use super::line::{before, delay_key, delayed_until, holds, line};
 use super::record;
 use crate::decide::writer::Writer;
 use crate::types::Item;
+use bytes::Bytes;
 
 /// What a holder hears who asks for another mode.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,8 +19,15 @@ pub enum Change {
 }
 
 /// Whether the holder of `item` may hold it as `wanted`. To share it is always granted; to have it
-/// alone only when nobody else holds it, whoever waits.
-pub fn change(writer: &mut Writer<'_>, name: &[u8], item: &Item, wanted: &LockRecord) -> Change {
+/// alone only when nobody else holds it, or crashed while it did and is waited for, whoever else
+/// waits. The place in line stays, and the token with it.
+pub fn change(
+    writer: &mut Writer<'_>,
+    name: &Bytes,
+    item: &Item,
+    wanted: &LockRecord,
+    now_ms: u64,
+) -> Change {
     let Some(has) = record::decode(item.value()) else { return Change::None };
     match (has.mode(), wanted.mode()) {
         (LockMode::Exclusive, LockMode::Shared) => Change::Granted,
@@ -29,7 +37,9 @@ pub fn change(writer: &mut Writer<'_>, name: &[u8], item: &Item, wanted: &LockRe
             }
             let all = before(writer.head, name, None);
             let others = all.iter().enumerate().filter(|(_, other)| other.key() != item.key());
-            match others.into_iter().any(|(n, other)| holds(other, n == 0)) {
+            let is_shared = others.into_iter().any(|(n, other)| holds(other, n == 0));
+            let delay = delayed_until(writer.get(&delay_key(name)));
+            match is_shared || delay.is_some_and(|until| until > now_ms) {
                 true => Change::Held,
                 false => Change::Granted,
             }

@@ -14,7 +14,7 @@ fn world() -> Stepper {
 }
 
 fn tell(world: &mut Stepper, ask: Ask) -> Result<LockSaid, Refusal> {
-    match world.tell(Request::Lock(LockAsk { ask: Some(ask) }))? {
+    match world.tell(Request::Lock(LockAsk { ask: Some(ask), ..Default::default() }))? {
         Reply::Lock(said) => Ok(said),
         other => panic!("{other:?}"),
     }
@@ -28,7 +28,7 @@ fn acquire(world: &mut Stepper, lease: i64, mode: LockMode) -> Result<LockSaid, 
 
 fn wait(world: &mut Stepper, said: LockSaid) -> u64 {
     let wait = LockAwait { places: said.places };
-    world.ask(Request::Lock(LockAsk { ask: Some(Ask::AwaitTurn(wait)) }))
+    world.ask(Request::Lock(LockAsk { ask: Some(Ask::AwaitTurn(wait)), ..Default::default() }))
 }
 
 fn release(world: &mut Stepper, lease: i64) {

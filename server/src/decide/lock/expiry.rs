@@ -2,7 +2,9 @@
 //! the holder has sent may arrive or be lost first.
 
 use bytes::Bytes;
+use portunus_proto::portunus::v1::LockRecord;
 
+use super::admission::is_holder;
 use super::line::{delay_key, delayed_until};
 use super::record;
 use crate::decide::writer::Writer;
@@ -16,7 +18,8 @@ pub fn held_by(state: &State, lease: LeaseId) -> Vec<Item> {
 }
 
 fn asks(item: &Item) -> bool {
-    record::decode(item.value()).is_some_and(|held| held.granted && held.lock_delay_ms > 0)
+    let asks = |held: LockRecord| held.granted && held.lock_delay_ms > 0;
+    !is_holder(item.key()) && record::decode(item.value()).is_some_and(asks)
 }
 
 /// Notes the delays that holders whose keys were `items` have asked for.

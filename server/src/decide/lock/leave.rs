@@ -5,10 +5,11 @@ use portunus_proto::portunus::v1::{
     LockLeave, LockRecord, LockReleaseRequest, LockRevocationRequest, LockSaid,
 };
 
+use super::admission::{give_up, note_holder};
 use super::line::{before, holds, key, terms};
 use super::record;
 use crate::decide::writer::Writer;
-use crate::types::{Item, KeyRange, LeaseId};
+use crate::types::{Item, LeaseId};
 
 fn said(writer: &Writer<'_>, count: u32) -> LockSaid {
     LockSaid { revision: writer.head.revision, count, ..LockSaid::default() }
@@ -19,7 +20,8 @@ pub fn leave(writer: &mut Writer<'_>, leave: &LockLeave) -> LockSaid {
     let mut count = 0;
     for place in &leave.places {
         if writer.get(&place.key).is_some_and(|item| item.create_revision() == place.token) {
-            writer.delete(&KeyRange::single(place.key.clone()));
+            let lease = writer.get(&place.key).map_or(LeaseId::NONE, Item::lease);
+            give_up(writer, &place.name, lease);
             count += 1;
         }
     }
@@ -37,9 +39,10 @@ pub fn release(writer: &mut Writer<'_>, release: &LockReleaseRequest) -> LockSai
             Some(held) if held.holds > 1 && !release.entirely => {
                 let record = LockRecord { holds: held.holds - 1, ..held };
                 writer.put(&key, &record::encode(&record), lease);
+                note_holder(writer, name, lease, &record);
             }
             _ => {
-                writer.delete(&KeyRange::single(key));
+                give_up(writer, name, lease);
                 count += 1;
             }
         }
@@ -54,7 +57,7 @@ pub fn request_revocation(writer: &mut Writer<'_>, request: &LockRevocationReque
     }
     let line: Vec<Item> = before(writer.head, &request.name, None).into_iter().cloned().collect();
     let mut count = 0;
-    let holders = line.iter().enumerate().take_while(|(n, item)| holds(item, *n == 0));
+    let holders = line.iter().enumerate().filter(|(n, item)| holds(item, *n == 0));
     for (_, item) in holders {
         if record::decode(item.value()).is_none() {
             continue;

@@ -21,7 +21,7 @@ fn asking(lease: i64, names: &[&str]) -> LockAcquireRequest {
 }
 
 fn ask(ask: Ask) -> Request {
-    Request::Lock(LockAsk { ask: Some(ask) })
+    Request::Lock(LockAsk { ask: Some(ask), ..Default::default() })
 }
 
 fn said(answer: Result<Reply, Refusal>) -> Result<LockSaid, Refusal> {

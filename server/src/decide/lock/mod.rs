@@ -10,10 +10,12 @@
 //!   wait for each other in a circle, and nobody starves.
 //! - The token is the create revision of the holder's key: within a line it grows from each holder
 //!   to the next, and any client can compare it in a transaction.
+//! - Where a plugin admits, it decides instead of the line; see [`admission`].
 //! - `NAME!delay` holds the time before which nobody is granted the lock, in unix milliseconds. It
 //!   is written with the expiry of a holder that asked for it. Plain etcd clients do not know it.
 
 mod acquire;
+pub mod admission;
 mod change;
 mod describe;
 mod expiry;
@@ -22,8 +24,10 @@ mod line;
 mod record;
 mod refusal;
 
+pub use admission::place_of;
 pub use describe::describe;
 pub(super) use expiry::{delay_after, held_by};
+pub use line::{key as place_key, line as line_of};
 pub use record::decode as record;
 pub use refusal::LockRefusal;
 
@@ -40,8 +44,8 @@ pub(super) fn decide(
     now_ms: u64,
 ) -> Result<LockSaid, Refusal> {
     match &ask.ask {
-        Some(Ask::Enlist(request)) => acquire::enlist(writer, request, now_ms),
-        Some(Ask::AwaitTurn(wait)) => acquire::await_turn(writer, wait, now_ms),
+        Some(Ask::Enlist(request)) => acquire::enlist(writer, request, &ask.admissions, now_ms),
+        Some(Ask::AwaitTurn(wait)) => acquire::await_turn(writer, wait, &ask.admissions, now_ms),
         Some(Ask::Leave(leave)) => Ok(leave::leave(writer, leave)),
         Some(Ask::Release(release)) => Ok(leave::release(writer, release)),
         Some(Ask::Revoke(request)) => Ok(leave::request_revocation(writer, request)),

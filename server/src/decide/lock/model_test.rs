@@ -17,9 +17,24 @@ const CALLERS: usize = 6;
 
 #[derive(Clone, Debug)]
 enum Op {
-    Acquire { caller: usize, names: Vec<usize>, mode: i32, weight: u32, try_only: bool, delay: u64 },
-    Release { caller: usize },
-    Crash { caller: usize },
+    Acquire {
+        caller: usize,
+        names: Vec<usize>,
+        mode: i32,
+        weight: u32,
+        try_only: bool,
+        delay: u64,
+    },
+    Release {
+        caller: usize,
+    },
+    /// To share what it has alone, or the other way round.
+    Change {
+        caller: usize,
+    },
+    Crash {
+        caller: usize,
+    },
     Pass(u64),
 }
 
@@ -33,6 +48,7 @@ fn op() -> impl Strategy<Value = Op> {
             }
         ),
         5 => (0..CALLERS).prop_map(|caller| Op::Release { caller }),
+        2 => (0..CALLERS).prop_map(|caller| Op::Change { caller }),
         2 => (0..CALLERS).prop_map(|caller| Op::Crash { caller }),
         1 => (1u64..60).prop_map(Op::Pass),
     ]
@@ -47,6 +63,8 @@ struct Wish {
     weight: u32,
     delay: u64,
     granted: bool,
+    /// It shared what it now has alone: others may have come after it and gone.
+    changed: bool,
     /// Set while the call waits.
     waits: Option<u64>,
     places: Vec<LockPlace>,
@@ -99,7 +117,7 @@ struct World {
 }
 
 fn ask(ask: Ask) -> Request {
-    Request::Lock(LockAsk { ask: Some(ask) })
+    Request::Lock(LockAsk { ask: Some(ask), ..Default::default() })
 }
 
 impl World {
@@ -132,6 +150,7 @@ impl World {
                         weight: *weight,
                         delay: *delay,
                         granted: false,
+                        changed: false,
                         waits: None,
                         places: Vec::new(),
                     };
@@ -139,6 +158,7 @@ impl World {
                 }
             }
             Op::Release { caller } => self.release(*caller),
+            Op::Change { caller } => self.change(*caller),
             Op::Crash { caller } => self.crash(*caller),
             Op::Pass(ms) => {
                 self.stepper.advance(*ms);
@@ -198,6 +218,32 @@ impl World {
         }
     }
 
+    fn change(&mut self, caller: usize) {
+        let is_it = |wish: &Wish| {
+            wish.caller == caller && wish.granted && wish.names.len() == 1 && wish.mode < 2
+        };
+        let Some(at) = self.model.wishes.iter().position(is_it) else { return };
+        let (name, mode) = (self.model.wishes[at].names[0], 1 - self.model.wishes[at].mode);
+        let others = self.model.wishes.iter().filter(|wish| wish.caller != caller);
+        let is_shared = others.into_iter().any(|wish| wish.granted && wish.names.contains(&name));
+        let is_delayed =
+            self.model.delayed.get(&name).is_some_and(|until| *until > self.stepper.now_ms);
+        let request = LockAcquireRequest {
+            names: vec![NAMES[name].into()],
+            lease: self.leases[caller],
+            mode,
+            ..LockAcquireRequest::default()
+        };
+        match self.stepper.tell(ask(Ask::Enlist(request))) {
+            Ok(Reply::Lock(said)) => {
+                assert!(said.granted && (mode == 1 || !is_shared && !is_delayed), "{said:?}");
+                let wish = &mut self.model.wishes[at];
+                (wish.mode, wish.changed) = (mode, true);
+            }
+            refused => assert!(mode == 0 && (is_shared || is_delayed), "{refused:?}"),
+        }
+    }
+
     fn crash(&mut self, caller: usize) {
         let found = self.model.wishes.iter().position(|wish| wish.caller == caller);
         if let Some(wish) = found.map(|at| self.model.wishes.remove(at)) {
@@ -234,9 +280,12 @@ impl World {
             assert_eq!(seen, expected, "the line of {name}");
             let holders = line.iter().filter(|it| it.holds_it);
             if let Some(newest) = holders.map(|it| it.token).max() {
-                let last = self.last_tokens.insert(n, newest).unwrap_or(0);
+                let last = self.last_tokens.entry(n).or_default();
                 let exclusive = line[0].mode() == LockMode::Exclusive;
-                assert!(newest >= last || !exclusive, "the token of {name} went back");
+                let first = self.model.wishes.iter().find(|wish| wish.names.contains(&n));
+                let changed = first.is_some_and(|wish| wish.changed);
+                assert!(newest >= *last || !exclusive || changed, "the token of {name} went back");
+                *last = newest.max(*last);
             }
         }
     }

@@ -16,6 +16,9 @@ pub enum LockRefusal {
     /// Its key is gone: the lease ended, or somebody deleted it.
     #[error("lock {name} is lost: its lease ended or its key was deleted")]
     Lost { name: String },
+    /// Somebody writes to keys that are the Lock service's where a plugin admits.
+    #[error("locks under {prefix:?} are admitted by plugin {plugin}: use the Lock service")]
+    Admitted { prefix: String, plugin: String },
 }
 
 impl LockRefusal {
@@ -30,6 +33,8 @@ impl LockRefusal {
             Self::Differs { name } => (4, [0; 2], name.clone()),
             Self::Held { name } => (5, [0; 2], name.clone()),
             Self::Lost { name } => (6, [0; 2], name.clone()),
+            // A plugin's name has no space.
+            Self::Admitted { prefix, plugin } => (7, [0; 2], format!("{plugin} {prefix}")),
         }
     }
 
@@ -42,6 +47,10 @@ impl LockRefusal {
             4 => Self::Differs { name },
             5 => Self::Held { name },
             6 => Self::Lost { name },
+            7 => {
+                let (plugin, prefix) = name.split_once(' ')?;
+                Self::Admitted { prefix: prefix.to_owned(), plugin: plugin.to_owned() }
+            }
             _ => return None,
         })
     }

@@ -8,7 +8,7 @@
 //!           | "key" NAME "=" VALUE   and has this value
 //!           | "time" HH:MM-HH:MM [DAYS]      UTC; DAYS as mon-fri or sat
 //!           | "time" MIN HOUR DAY MONTH WEEKDAY     the minutes of a cron expression, UTC
-//!           | "plugin" BINDING
+//!           | "plugin" NAME           what it picks, or whether it lets go; once at most
 //! ```
 //! Names and values with spaces, commas or parentheses stand in double quotes. An empty text always
 //! holds. A queue is done once something was put in and all of it was acknowledged; dead letters
@@ -30,6 +30,15 @@ pub enum Condition {
 }
 
 impl Condition {
+    /// The plugin that it asks; there is one at most.
+    pub fn plugin(&self) -> Option<&str> {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().find_map(Self::plugin),
+            Self::Plugin(name) => Some(name),
+            _ => None,
+        }
+    }
+
     /// The smallest size that some part of it asks for.
     pub fn size(&self) -> Option<u64> {
         match self {

@@ -53,7 +53,7 @@ fn a_mistake_is_told_with_its_place() {
         ("time 09:00-10:00 someday", 17, "days are as mon-fri, or one as sat"),
         ("time 61 * * * *", 5, "61 is not a cron field of 0 to 59"),
         ("time * * *", 5, "a time is HH:MM-HH:MM [DAYS] or the five fields of a cron expression"),
-        ("plugin dag", 7, "this server asks no plugins about queues yet"),
+        ("all(plugin dag, plugin b)", 23, "one plugin is asked at most"),
     ];
     for (text, at, what) in cases {
         let mistake = parse(text.as_bytes()).expect_err(text);

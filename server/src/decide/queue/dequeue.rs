@@ -4,10 +4,11 @@ use bytes::Bytes;
 use portunus_proto::etcdserverpb as pb;
 use portunus_proto::portunus::v1::{
     QueueClaim, QueueClaimRecord, QueueDelivery, QueueDequeueRequest, QueueDequeueResponse,
+    QueueReadiness,
 };
 use prost::Message;
 
-use super::evaluate::{allowance, set_batch, sooner};
+use super::evaluate::{self, allowance, set_batch, sooner};
 use super::keys::{self, Queue};
 use super::{tidy, withdraw};
 use crate::decide::writer::Writer;
@@ -25,6 +26,7 @@ const VISIBILITY_SECONDS: i64 = 30;
 pub fn dequeue(
     writer: &mut Writer<'_>,
     request: &QueueDequeueRequest,
+    said: Option<&QueueReadiness>,
     cx: &Cx<'_>,
 ) -> Result<QueueDequeueResponse, Refusal> {
     let queue = Queue::named(&request.queue)?;
@@ -49,7 +51,7 @@ pub fn dequeue(
         ranges.iter().for_each(|range| reads.note_range(range));
     }
     let mark = writer.mark();
-    let served = serve(writer, queue, request, cx);
+    let served = serve(writer, queue, request, said, cx);
     let Served { deliveries, tidied, until_ms } = match served {
         Ok(served) => served,
         Err(refusal) => {
@@ -78,13 +80,19 @@ fn serve(
     writer: &mut Writer<'_>,
     queue: Queue<'_>,
     request: &QueueDequeueRequest,
+    said: Option<&QueueReadiness>,
     cx: &Cx<'_>,
 ) -> Result<Served, Refusal> {
     let tidied = tidy::tidy(writer, queue.name(), cx.now_ms, TIDIED_INLINE) > 0;
-    let allowed = allowance(writer, queue, cx.now_ms)?;
+    let allowed = allowance(writer, queue, said, cx.now_ms)?;
     let wanted = u64::from(request.max.clamp(1, ITEMS_AT_ONCE_MAX));
     let wanted = allowed.items.map_or(wanted, |items| items.min(wanted));
-    let keys = next(writer, queue, wanted as usize);
+    let keys = match said {
+        Some(said) if said.ready && !said.ids.is_empty() && wanted > 0 => {
+            picked(writer, queue, said, wanted as usize)?
+        }
+        _ => next(writer, queue, wanted as usize),
+    };
     let mut deliveries = Vec::new();
     if !keys.is_empty() {
         deliveries = take(writer, queue, request, cx, &keys)?;
@@ -104,6 +112,23 @@ fn next(writer: &Writer<'_>, queue: Queue<'_>, count: usize) -> Vec<Bytes> {
     let ready = writer.head.items().range(&queue.ready());
     let items = ready.filter(|item| keys::id(item.key()).is_some());
     items.take(count).map(|item| Bytes::copy_from_slice(item.key())).collect()
+}
+
+/// The keys of the items that a plugin has picked, in its order.
+fn picked(
+    writer: &Writer<'_>,
+    queue: Queue<'_>,
+    said: &QueueReadiness,
+    count: usize,
+) -> Result<Vec<Bytes>, Refusal> {
+    let find = |id: &u64| {
+        evaluate::ready_key(writer.head, queue, *id).ok_or_else(|| Refusal::PolicyRefused {
+            binding: said.plugin.clone(),
+            reason: format!("the queue-condition failed: it picked item {id}, which is not ready"),
+        })
+    };
+    let keys: Vec<Bytes> = said.ids.iter().map(find).collect::<Result<_, _>>()?;
+    Ok(keys.into_iter().take(count).collect())
 }
 
 fn take(

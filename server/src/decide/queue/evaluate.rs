@@ -1,13 +1,15 @@
 //! Whether a queue's condition holds, and what it waits for.
 
 use bytes::Bytes;
-use portunus_proto::portunus::v1::QueueItem;
+use portunus_proto::portunus::v1::{QueueItem, QueueReadiness};
 use prost::Message;
 
 use super::condition::{self, Condition};
-use super::keys::Queue;
+use super::keys::{self, Queue};
 use crate::decide::writer::Writer;
 use crate::decide::{QueueRefusal, Refusal};
+use crate::effect::{Binding, Point};
+use crate::machine::State;
 use crate::types::{Item, KeyRange, LeaseId};
 
 /// The outcome, and why it is no.
@@ -57,10 +59,19 @@ pub fn condition_of(writer: &mut Writer<'_>, queue: Queue<'_>) -> Result<Conditi
 pub fn allowance(
     writer: &mut Writer<'_>,
     queue: Queue<'_>,
+    said: Option<&QueueReadiness>,
     now_ms: u64,
 ) -> Result<Allowance, Refusal> {
     let condition = condition_of(writer, queue)?;
-    let mut asking = Asking { writer, now_ms, size: Size::Never };
+    if let Some(plugin) = condition.plugin()
+        && condition_binding(writer.head, queue.name(), plugin).is_none()
+    {
+        return Err(Refusal::Queue(QueueRefusal::NoCondition {
+            queue: String::from_utf8_lossy(queue.name()).into_owned(),
+            plugin: plugin.to_owned(),
+        }));
+    }
+    let mut asking = Asking { writer, now_ms, size: Size::Never, said };
     let verdict = asking.evaluate(&condition);
     let Some(size) = condition.size().filter(|_| !verdict.holds) else {
         let items = if verdict.holds { None } else { Some(0) };
@@ -71,7 +82,7 @@ pub fn allowance(
     let open = open_batch(writer, queue);
     let again = first(writer, queue).is_some_and(|item| item.attempts > 0);
     let known = if open > 0 || again { Size::Passed } else { Size::Ready(ready) };
-    let verdict = Asking { writer, now_ms, size: known }.evaluate(&condition);
+    let verdict = Asking { writer, now_ms, size: known, said }.evaluate(&condition);
     let items = match verdict.holds {
         false => 0,
         true if open > 0 => open,
@@ -80,6 +91,39 @@ pub fn allowance(
         true => 0,
     };
     Ok(Allowance { items: Some(items), verdict })
+}
+
+/// The plugin that a queue's condition names, if it can be read.
+pub fn plugin_of(state: &State, name: &[u8]) -> Option<String> {
+    let text = state.get(&Queue::named(name).ok()?.condition())?;
+    condition::parse(text.value()).ok()?.plugin().map(str::to_owned)
+}
+
+/// The binding that a queue's condition means by a plugin's name: the one with the longest prefix
+/// of the queue's name.
+pub fn condition_binding<'a>(state: &'a State, queue: &[u8], plugin: &str) -> Option<&'a Binding> {
+    let record = state.registry().plugins.get(plugin)?;
+    let bindings = record.current.bindings.iter().filter(|binding| {
+        binding.point == Point::QueueCondition && queue.starts_with(&binding.prefix)
+    });
+    bindings.max_by_key(|binding| binding.prefix.len())
+}
+
+/// The key of a ready item, whatever its priority: one look for each priority in use.
+pub fn ready_key(state: &State, queue: Queue<'_>, id: u64) -> Option<Bytes> {
+    let ready = queue.ready();
+    let mut from = ready.clone();
+    loop {
+        let rank = queue.rank(state.items().range(&from).next()?.key())?;
+        let key = queue.ready_key(keys::PRIORITY_MAX.checked_sub(rank)?, id);
+        if state.get(&key).is_some() {
+            return Some(key);
+        }
+        if rank >= keys::PRIORITY_MAX {
+            return None;
+        }
+        from = KeyRange { start: queue.ready_from(rank + 1), end: ready.end.clone() };
+    }
 }
 
 /// Items that may still leave because they were ready when the size was met: of this condition, not
@@ -128,6 +172,8 @@ struct Asking<'a, 'w> {
     writer: &'a mut Writer<'w>,
     now_ms: u64,
     size: Size,
+    /// What the plugin of the condition said, if it was asked.
+    said: Option<&'a QueueReadiness>,
 }
 
 impl Asking<'_, '_> {
@@ -151,7 +197,10 @@ impl Asking<'_, '_> {
                 let verdict = verdict(when.holds(self.now_ms), shown);
                 Verdict { until_ms: (!verdict.holds).then_some(until), ..verdict }
             }
-            Condition::Plugin(name) => verdict(false, || format!("plugin {name}")),
+            Condition::Plugin(name) => {
+                let said = self.said.filter(|said| said.plugin == *name);
+                verdict(said.is_some_and(|said| said.ready), || format!("plugin {name}"))
+            }
         }
     }
 

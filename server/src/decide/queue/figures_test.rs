@@ -12,7 +12,7 @@ use crate::decide::stepper::Stepper;
 const TAKEN: u32 = 1000;
 
 fn ask(ask: Ask) -> Request {
-    Request::Queue(QueueAsk { ask: Some(ask) })
+    Request::Queue(QueueAsk { ask: Some(ask), ..Default::default() })
 }
 
 #[test]

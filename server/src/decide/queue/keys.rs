@@ -108,6 +108,11 @@ impl<'a> Queue<'a> {
         self.under("batch")
     }
 
+    /// The number of the item whose key it is.
+    pub fn id_of(key: &[u8]) -> Option<u64> {
+        id(key)
+    }
+
     pub fn name(self) -> &'a [u8] {
         self.0
     }

@@ -20,6 +20,7 @@
 //! many, or nothing would leave otherwise, that is a decision of its own ([`Refusal::Untidy`]).
 
 mod ack;
+mod ask;
 mod calendar;
 mod clock_time;
 pub mod condition;
@@ -38,104 +39,13 @@ mod settle;
 mod tidy;
 mod withdraw;
 
-use bytes::Bytes;
-use portunus_proto::etcdserverpb as pb;
-use portunus_proto::portunus::v1::{QueueAsk, QueueSaid, queue_ask::Ask, queue_said::Said};
-use prost::Message;
-
-use super::writer::Writer;
-use super::{Cx, Refusal, txn};
-pub(super) use settle::check_put;
-
-pub use read::{explain, peek, stats};
+pub(super) use ask::{check, decide, growth};
+pub use ask::{claim_key, prefix, txn};
+pub use evaluate::{condition_binding, plugin_of, ready_key};
+pub use keys::Queue;
+pub use read::{blocks, explain, peek, stats};
 pub use refusal::QueueRefusal;
-
-/// Decides about queues.
-pub(super) fn decide(
-    writer: &mut Writer<'_>,
-    ask: &QueueAsk,
-    cx: &Cx<'_>,
-) -> Result<QueueSaid, Refusal> {
-    let now = cx.now_ms;
-    let said = match &ask.ask {
-        Some(Ask::Enqueue(request)) => Said::Enqueued(enqueue::enqueue(writer, request, now)?),
-        Some(Ask::Dequeue(request)) => Said::Dequeued(dequeue::dequeue(writer, request, cx)?),
-        Some(Ask::Ack(request)) => Said::Acked(ack::ack(writer, request, cx)?),
-        Some(Ask::Nack(request)) => {
-            ack::nack(writer, request, now)?;
-            Said::Count(request.claims.len() as u64)
-        }
-        Some(Ask::Extend(request)) => Said::Extended(ack::extend(writer, request, cx)?),
-        Some(Ask::Remove(request)) => Said::Count(remove::remove(writer, request)?),
-        Some(Ask::Purge(request)) => Said::Count(remove::purge(writer, request)?),
-        Some(Ask::Configure(request)) => {
-            settle::configure(writer, request)?;
-            Said::Count(0)
-        }
-        Some(Ask::Redrive(request)) => Said::Redriven(redrive::redrive(writer, request)?),
-        Some(Ask::PutSequential(request)) => Said::Put(sequential::put(writer, request)?),
-        Some(Ask::Tidy(queue)) => Said::Count(tidy::tidy(writer, queue, now, tidy::AT_ONCE) as u64),
-        Some(Ask::Withdraw(request)) => Said::Count(withdraw::withdraw(writer, request)?),
-        None => return Err(Refusal::Queue(QueueRefusal::Unnamed)),
-    };
-    Ok(QueueSaid { revision: writer.head.revision, said: Some(said) })
-}
-
-/// Checks that need no state.
-pub(super) fn check(ask: &QueueAsk, max_txn_ops: usize) -> Result<(), Refusal> {
-    match &ask.ask {
-        Some(Ask::Ack(request)) => {
-            request.txn.as_ref().map_or(Ok(()), |txn| txn::check(txn, max_txn_ops))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Bytes that an ask may add to the store. Getting items out and done with must go on when space
-/// is short.
-pub(super) fn growth(ask: &QueueAsk) -> usize {
-    match &ask.ask {
-        Some(Ask::Enqueue(request)) => request.encoded_len() + request.items.len() * ITEM_BYTES,
-        Some(Ask::PutSequential(request)) => request.encoded_len() + ITEM_BYTES,
-        _ => 0,
-    }
-}
-
-/// What an item is charged beside its content.
-const ITEM_BYTES: usize = 256;
-
-/// The prefix of all that an ask may write, its consumer's own writes aside.
-pub fn prefix(ask: &QueueAsk) -> Bytes {
-    let queue = match &ask.ask {
-        Some(Ask::Enqueue(request)) => &request.queue,
-        Some(Ask::Dequeue(request)) => &request.queue,
-        Some(Ask::Ack(request)) => &request.queue,
-        Some(Ask::Nack(request)) => &request.queue,
-        Some(Ask::Extend(request)) => &request.queue,
-        Some(Ask::Remove(request)) => &request.queue,
-        Some(Ask::Purge(request)) => &request.queue,
-        Some(Ask::Configure(request)) => &request.queue,
-        Some(Ask::Redrive(request)) => &request.queue,
-        Some(Ask::PutSequential(request)) => return request.prefix.clone(),
-        Some(Ask::Tidy(queue)) => queue,
-        Some(Ask::Withdraw(request)) => &request.queue,
-        None => return Bytes::new(),
-    };
-    [&queue[..], b"/"].concat().into()
-}
-
-/// A consumer's own writes.
-pub fn txn(ask: &QueueAsk) -> Option<&pb::TxnRequest> {
-    match &ask.ask {
-        Some(Ask::Ack(request)) => request.txn.as_ref(),
-        _ => None,
-    }
-}
-
-/// The key of an item's claim.
-pub fn claim_key(queue: &[u8], id: u64) -> Bytes {
-    keys::Queue::known(queue).claim_key(id)
-}
+pub(super) use settle::check_put;
 
 #[cfg(test)]
 mod condition_test;

@@ -168,7 +168,7 @@ struct World {
 }
 
 fn ask(ask: Ask) -> Request {
-    Request::Queue(QueueAsk { ask: Some(ask) })
+    Request::Queue(QueueAsk { ask: Some(ask), ..Default::default() })
 }
 
 fn said(answer: Answer) -> Result<Said, Refusal> {

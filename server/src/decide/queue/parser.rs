@@ -10,6 +10,8 @@ const DEPTH_MAX: usize = 16;
 pub struct Parser<'a> {
     text: &'a str,
     at: usize,
+    /// A plugin was named already.
+    plugin: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +25,7 @@ type Parsed<T> = Result<T, Mistake>;
 
 impl<'a> Parser<'a> {
     pub fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
+        Self { text, at: 0, plugin: false }
     }
 
     pub fn condition(&mut self, depth: usize) -> Parsed<Condition> {
@@ -151,8 +153,11 @@ impl<'a> Parser<'a> {
     }
 
     fn plugin(&mut self) -> Parsed<Condition> {
-        let word = self.word("the name of a binding")?;
-        Err(Mistake::new(word.at, "this server asks no plugins about queues yet"))
+        let word = self.word("the name of a plugin")?;
+        if std::mem::replace(&mut self.plugin, true) {
+            return Err(Mistake::new(word.at, "one plugin is asked at most"));
+        }
+        Ok(Condition::Plugin(word.text))
     }
 
     fn rest(&self) -> &'a str {

@@ -21,7 +21,7 @@ fn world() -> Stepper {
 }
 
 fn ask(ask: Ask) -> Request {
-    Request::Queue(QueueAsk { ask: Some(ask) })
+    Request::Queue(QueueAsk { ask: Some(ask), ..Default::default() })
 }
 
 fn said(answer: Result<Reply, Refusal>) -> Result<Said, Refusal> {
@@ -170,7 +170,8 @@ fn an_ack_and_the_consumers_writes_are_one() {
 }
 
 fn calling(lease: i64, call: i64, again: bool) -> Request {
-    let Request::Queue(QueueAsk { ask: Some(Ask::Dequeue(request)) }) = dequeuing(lease, 2, true)
+    let Request::Queue(QueueAsk { ask: Some(Ask::Dequeue(request)), .. }) =
+        dequeuing(lease, 2, true)
     else {
         panic!("a dequeue");
     };
@@ -354,7 +355,7 @@ fn a_barrier_opens_for_as_many_as_are_there() {
     configure(&mut world, None, Some("size>=3"));
     enqueue(&mut world, vec![new("a"), new("b")]).unwrap();
     assert!(take(&mut world, 1, 9).is_empty());
-    let explained = explain(&world.head, b"q", world.now_ms).unwrap();
+    let explained = explain(&world.head, b"q", None, world.now_ms).unwrap();
     assert_eq!(
         (explained.serves, &explained.waits_for[..]),
         (false, &["size>=3: 2 are ready".to_owned()][..])

@@ -1,12 +1,13 @@
 //! Looking at a queue without changing it.
 
 use portunus_proto::portunus::v1::{
-    QueueExplainResponse, QueueItem, QueuePeekRequest, QueueShelf, QueueStatsResponse,
+    QueueExplainResponse, QueueItem, QueuePeekRequest, QueueReadiness, QueueShelf,
+    QueueStatsResponse,
 };
 
 use super::evaluate::{allowance, number};
 use super::keys::Queue;
-use super::tidy;
+use super::{config, tidy};
 use crate::decide::writer::Writer;
 use crate::decide::{Draft, Refusal};
 use crate::machine::State;
@@ -33,6 +34,12 @@ pub fn peek(state: &State, request: &QueuePeekRequest) -> Result<Vec<QueueItem>,
     Ok(keys.iter().filter_map(|key| tidy::read(&mut writer, key)).collect())
 }
 
+/// Whether producers wait for room in the queue although they did not ask to.
+pub fn blocks(state: &State, name: &[u8]) -> bool {
+    let text = state.get(&Queue::known(name).config());
+    text.and_then(|item| config::parse(item.value()).ok()).is_some_and(|config| config.blocks)
+}
+
 /// How many items are where, in O(log n).
 pub fn stats(state: &State, name: &[u8]) -> Result<QueueStatsResponse, Refusal> {
     let queue = Queue::named(name)?;
@@ -51,12 +58,17 @@ pub fn stats(state: &State, name: &[u8]) -> Result<QueueStatsResponse, Refusal> 
 }
 
 /// Whether a dequeue would be served at `now_ms`, and if not, for what it would wait.
-pub fn explain(state: &State, name: &[u8], now_ms: u64) -> Result<QueueExplainResponse, Refusal> {
+pub fn explain(
+    state: &State,
+    name: &[u8],
+    said: Option<&QueueReadiness>,
+    now_ms: u64,
+) -> Result<QueueExplainResponse, Refusal> {
     let queue = Queue::named(name)?;
     let (mut state, mut draft) = (state.clone(), Draft::default());
     let mut writer = Writer::new(&mut state, &mut draft);
     tidy::tidy(&mut writer, name, now_ms, usize::MAX);
-    let allowed = allowance(&mut writer, queue, now_ms)?;
+    let allowed = allowance(&mut writer, queue, said, now_ms)?;
     let is_empty = writer.head.items().count(&queue.ready()) == 0;
     let mut waits_for = allowed.verdict.waits_for;
     if is_empty {

@@ -10,7 +10,7 @@ use crate::decide::stepper::Stepper;
 use crate::decide::{QueueRefusal, Refusal, Reply, Request};
 
 fn tell(world: &mut Stepper, ask: Ask) -> Result<Said, Refusal> {
-    match world.tell(Request::Queue(QueueAsk { ask: Some(ask) }))? {
+    match world.tell(Request::Queue(QueueAsk { ask: Some(ask), ..Default::default() }))? {
         Reply::Queue(said) => Ok(said.said.expect("it says something")),
         other => panic!("{other:?}"),
     }

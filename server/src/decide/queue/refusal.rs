@@ -18,6 +18,11 @@ pub enum QueueRefusal {
     Full { queue: String, max: u64 },
     #[error("item {id} is not claimed so any more: its claim ended, or it was removed")]
     ClaimLost { id: u64 },
+    /// The condition names a plugin that is not there, or not for this queue.
+    #[error(
+        "queue {queue} waits for plugin {plugin}, which has no queue-condition for it: deploy one"
+    )]
+    NoCondition { queue: String, plugin: String },
 }
 
 impl QueueRefusal {
@@ -31,6 +36,7 @@ impl QueueRefusal {
             Self::Priority { priority, max } => (4, [(*priority).into(), (*max).into()], none()),
             Self::Full { queue, max } => (5, [*max, 0], [queue.clone(), String::new()]),
             Self::ClaimLost { id } => (6, [*id, 0], none()),
+            Self::NoCondition { queue, plugin } => (7, [0; 2], [queue.clone(), plugin.clone()]),
         }
     }
 
@@ -43,6 +49,7 @@ impl QueueRefusal {
             4 => Self::Priority { priority: a as u32, max: b as u32 },
             5 => Self::Full { queue: first, max: a },
             6 => Self::ClaimLost { id: a },
+            7 => Self::NoCondition { queue: first, plugin: second },
             _ => return None,
         })
     }

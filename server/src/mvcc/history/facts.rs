@@ -1,7 +1,7 @@
 //! The facts, by key for reading and by age for forgetting.
 
 use std::borrow::Borrow;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::ops::Bound;
 
 use bytes::Bytes;
@@ -143,6 +143,40 @@ impl History {
         let facts = inner.by_key.get(key)?;
         let ends = facts.iter().rev().flat_map(|fact| [fact.superseded, fact.modified]);
         ends.filter(|at| at.main <= revision).max()
+    }
+
+    /// Until when the put of `key` at `modified` was live; `None` when it is live still, or was
+    /// forgotten.
+    pub fn superseded(&self, key: &[u8], modified: Revision) -> Option<Revision> {
+        let inner = self.0.read();
+        let facts = inner.by_key.get(key)?;
+        let at = facts.binary_search_by_key(&modified, |fact| fact.modified).ok()?;
+        Some(facts[at].superseded)
+    }
+
+    /// True when some revision was live at `revision` that is superseded by now.
+    pub fn was_anything_live(&self, revision: i64, now: i64) -> bool {
+        let inner = self.0.read();
+        inner.by_key.values().flatten().any(|fact| fact.is_live_at(revision, now))
+    }
+
+    /// Records that compaction at `compacted` has passed and that are not forgotten yet: what was
+    /// superseded by then, and deletes of before. A reader from that revision on needs none of
+    /// them, only its watch may want the deletes' previous values.
+    pub fn leftovers(&self, compacted: i64) -> HashSet<Revision> {
+        let inner = self.0.read();
+        let passed = inner.by_age.iter().take_while(|aged| aged.at.main <= compacted);
+        let mut found = HashSet::new();
+        for aged in passed {
+            let facts = aged.key.as_ref().and_then(|key| inner.by_key.get(key.bytes()));
+            let fact = facts.and_then(|facts| {
+                let at = facts.binary_search_by_key(&aged.at, |fact| fact.superseded).ok()?;
+                facts.get(at)
+            });
+            found.extend(fact.map(|fact| fact.modified));
+            found.extend((aged.tombstone && aged.at.main < compacted).then_some(aged.at));
+        }
+        found
     }
 
     /// Keys of `range` whose live revision at `revision` is superseded by now, in order, with that

@@ -65,7 +65,7 @@ impl Node {
         let (mut places, mut said) = enlisted?;
         if !said.granted {
             let wait = LockAwait { places: places.places.clone() };
-            let ask = LockAsk { ask: Some(Ask::AwaitTurn(wait)) };
+            let ask = LockAsk { ask: Some(Ask::AwaitTurn(wait)), ..LockAsk::default() };
             let waited = tokio::select! {
                 waited = self.decide_waiting(Request::Lock(ask), true) => waited,
                 () = stop => Err(Failure::Stopped.into()),
@@ -93,13 +93,29 @@ impl Node {
             lease_is_ours,
             armed: lease_is_ours,
         };
-        let ask = LockAsk { ask: Some(Ask::Enlist(request)) };
+        let ask = LockAsk { ask: Some(Ask::Enlist(request)), ..LockAsk::default() };
         let said = locked(self.write(Request::Lock(ask)).await?)?;
         // What the lease held before the call is not this call's to give back.
         let is_new = |place: &LockPlace| place.token == said.revision;
         places.armed |= !said.granted || said.places.iter().all(is_new);
         places.places.clone_from(&said.places);
         Ok((places, said))
+    }
+
+    /// Whether plugins have a say in who holds a lock of this name, as far as this member knows.
+    pub fn admits_lock(&self, name: &Bytes) -> bool {
+        let version = self.shared.applied.load();
+        lock::admission::admitting(&version.state, name).next().is_some()
+    }
+
+    /// What releases the place with this key, where plugins admit.
+    pub fn admitted_place(&self, key: &Bytes) -> Option<LockReleaseRequest> {
+        let slash = key.iter().rposition(|byte| *byte == b'/')?;
+        let name = key.slice(..slash);
+        let digits = std::str::from_utf8(&key[slash + 1..]).ok()?;
+        let lease = i64::from_str_radix(digits, 16).ok()?;
+        let admitted = self.admits_lock(&name);
+        admitted.then(|| LockReleaseRequest { names: vec![name], lease, entirely: true })
     }
 
     /// Returns the revision, and how many names were let go of for good.
@@ -116,7 +132,7 @@ impl Node {
     }
 
     async fn lock(&self, ask: Ask) -> Result<LockSaid, Error> {
-        locked(self.write(Request::Lock(LockAsk { ask: Some(ask) })).await?)
+        locked(self.write(Request::Lock(LockAsk { ask: Some(ask), ..LockAsk::default() })).await?)
     }
 
     pub async fn describe_lock(&self, name: Bytes) -> Result<(i64, LockDescribeResponse), Error> {
@@ -212,7 +228,7 @@ impl Drop for Places {
             true => Request::lease_revoke(self.lease),
             false => {
                 let leave = LockLeave { places: std::mem::take(&mut self.places) };
-                Request::Lock(LockAsk { ask: Some(Ask::Leave(leave)) })
+                Request::Lock(LockAsk { ask: Some(Ask::Leave(leave)), ..LockAsk::default() })
             }
         };
         let node = self.node.clone();

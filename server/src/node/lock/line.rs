@@ -2,8 +2,10 @@
 
 use bytes::Bytes;
 use portunus_proto::etcdserverpb as pb;
+use portunus_proto::portunus::v1::{LockAsk, LockAwait, LockPlace, lock_ask::Ask};
 
 use super::place::{Place, prefix_of};
+use crate::decide::{LockRefusal, Refusal, Reply, Request};
 use crate::machine::State;
 use crate::node::{Error, Failure, Node};
 use crate::types::{Item, KeyRange, LeaseId, RangeEnd};
@@ -18,64 +20,27 @@ pub enum LineError {
     Node(#[from] Error),
 }
 
-impl From<Failure> for LineError {
-    fn from(failure: Failure) -> Self {
-        Self::Node(failure.into())
-    }
-}
-
 impl Node {
     /// Waits until everybody who came before is gone, and returns the revision at which the place
-    /// was seen to be first and its key there.
+    /// was seen to be first and its key there. The leader decides it, on the very state in which
+    /// the one before lets go, so that the grant leaves together with the answer to the release.
     ///
     /// # Errors
     /// The key went meanwhile, or the member stops. Without a leader it waits on.
     pub async fn await_turn(&self, name: &Bytes, place: &Place) -> Result<i64, LineError> {
-        let line = KeyRange::prefix(prefix_of(name));
-        loop {
-            let version = self.shared.applied.load();
-            if !is_there(&version.state, place) {
-                return Err(LineError::Lost);
-            }
-            let Some(before) = predecessor(&version.state, &line, place.revision) else { break };
-            let both = [before, place.key.clone()];
-            self.until_deleted(&both, version.state.revision + 1).await?;
-        }
-        self.confirm_place(place).await
-    }
-
-    /// The decision to grant: nobody can come before any more, so what counts is that the key is
-    /// still there, and with it the lease, on a state that is the newest there is.
-    async fn confirm_place(&self, place: &Place) -> Result<i64, LineError> {
-        loop {
-            match self.transact(if_created_at(&place.key, place.revision, Vec::new())).await {
-                Ok(answer) if answer.succeeded => {
-                    return Ok(answer.header.map_or(0, |header| header.revision));
-                }
-                Ok(_) => return Err(LineError::Lost),
-                Err(Error::Failed(failure)) if is_passing(failure) => {
-                    tracing::debug!(%failure, "a place in line is looked at again");
-                }
-                Err(error) => return Err(error.into()),
-            }
+        let (key, token) = (place.key.clone(), place.revision);
+        let place = LockPlace { name: name.clone(), key, token, holds: 0 };
+        let ask = LockAsk {
+            ask: Some(Ask::AwaitTurn(LockAwait { places: vec![place] })),
+            ..LockAsk::default()
+        };
+        match self.decide_waiting(Request::Lock(ask), true).await {
+            Ok(Reply::Lock(said)) => Ok(said.revision),
+            Ok(_) => Err(LineError::Node(Failure::TimedOutConnectionLost.into())),
+            Err(Error::Refused(Refusal::Lock(LockRefusal::Lost { .. }))) => Err(LineError::Lost),
+            Err(error) => Err(error.into()),
         }
     }
-}
-
-/// Failures of a read that another try may not meet; each has taken its time.
-fn is_passing(failure: Failure) -> bool {
-    matches!(failure, Failure::NoLeader | Failure::TimedOut | Failure::LeaderChanged)
-}
-
-fn is_there(state: &State, place: &Place) -> bool {
-    state.get(&place.key).is_some_and(|item| item.create_revision() == place.revision)
-}
-
-/// The key of the line that was created last before `revision`.
-fn predecessor(state: &State, line: &KeyRange, revision: i64) -> Option<Bytes> {
-    let before = state.items().range(line).filter(|item| item.create_revision() < revision);
-    let last = before.max_by_key(|item| item.create_revision());
-    last.map(|item| Bytes::copy_from_slice(item.key()))
 }
 
 /// The item of a line that was created first.

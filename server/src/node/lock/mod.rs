@@ -3,9 +3,8 @@
 //! a change of leader, any member can serve it, and clients that do the same with plain
 //! transactions stand in the same line.
 //!
-//! What waits for what is a watch: each waiter follows the key before its own, so that a release
-//! wakes one. What grants is a linearizable look at the waiter's own key: a key goes with its
-//! lease, and nobody who came before can come back.
+//! A waiter's turn is a decision that waits on the key before its own, so that a release wakes one,
+//! and that grants when its own key, and with it its lease, is there on the state that decides.
 
 mod election;
 mod follow;

@@ -32,6 +32,9 @@ pub struct Bindings {
     /// By name of the plugin; a disabled one is found, to be refused by name.
     recipes: HashMap<String, Arc<Named>>,
     all: HashMap<BindingId, Arc<Named>>,
+    /// Some plugin is asked about locks, or about queues.
+    admits: bool,
+    has_conditions: bool,
 }
 
 impl Bindings {
@@ -51,6 +54,8 @@ impl Bindings {
                     made.recipes.entry(binding.plugin.clone()).or_insert(named);
                 }
                 Point::Trigger => {}
+                Point::LockAdmission => made.admits |= binding.mode != Mode::Disabled,
+                Point::QueueCondition => made.has_conditions = true,
             }
         }
         let order =
@@ -81,6 +86,16 @@ impl Bindings {
     /// The policy at a place that [`Bindings::over`] names.
     pub fn policy(&self, at: usize) -> &Arc<Named> {
         &self.policies[at]
+    }
+
+    /// Whether some lock has a plugin that admits.
+    pub fn admits(&self) -> bool {
+        self.admits
+    }
+
+    /// Whether some queue may have a plugin in its condition.
+    pub fn has_conditions(&self) -> bool {
+        self.has_conditions
     }
 
     pub fn has_policies(&self) -> bool {

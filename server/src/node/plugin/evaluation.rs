@@ -25,25 +25,25 @@ use crate::wasm::{Caller, Event, Handled, Outcome};
 
 /// The head as the jobs judged so far would leave it.
 pub struct Evaluation<'a> {
-    shared: &'a Shared,
-    head: &'a Head,
-    state: State,
+    pub(super) shared: &'a Shared,
+    pub(super) head: &'a Head,
+    pub(super) state: State,
     chain: Chain,
     /// When the present job is judged.
-    now_ms: u64,
+    pub(super) now_ms: u64,
     /// Calls of plugins that trapped, broke a limit or ran out of time.
     failures: Cell<u32>,
 }
 
 /// What a job asks for, once its own plugin has spoken.
-struct Asked<'r> {
-    request: &'r Request,
-    added: Vec<Write>,
-    payload: Bytes,
-    reads: ReadSet,
-    caller: Option<&'r str>,
-    depth: u8,
-    via: &'r [String],
+pub(super) struct Asked<'r> {
+    pub(super) request: &'r Request,
+    pub(super) added: Vec<Write>,
+    pub(super) payload: Bytes,
+    pub(super) reads: ReadSet,
+    pub(super) caller: Option<&'r str>,
+    pub(super) depth: u8,
+    pub(super) via: &'r [String],
 }
 
 /// A job that ends without a transaction, and what it read.
@@ -51,15 +51,15 @@ type Ends = (Finding, ReadSet);
 
 /// What a job comes to.
 #[allow(clippy::large_enum_variant, reason = "one at a time, and the large one is the usual one")]
-enum Came {
+pub(super) enum Came {
     To(Finding, ReadSet, Option<Next>),
     NotReady,
 }
 
 /// The state after a job, and the keys it wrote.
-struct Next {
-    state: State,
-    wrote: Vec<Bytes>,
+pub(super) struct Next {
+    pub(super) state: State,
+    pub(super) wrote: Vec<Bytes>,
 }
 
 impl<'a> Evaluation<'a> {
@@ -73,7 +73,7 @@ impl<'a> Evaluation<'a> {
         self.failures.get()
     }
 
-    fn note_failure(&self) {
+    pub(super) fn note_failure(&self) {
         self.failures.set(self.failures.get().saturating_add(1));
     }
 
@@ -115,6 +115,10 @@ impl<'a> Evaluation<'a> {
                 Ok(None) => Came::NotReady,
                 Err((finding, reads)) => Came::To(finding, reads, None),
             },
+            Ask::Decide(Request::Lock(ask)) if self.head.bindings.admits() => self.lock(ask),
+            Ask::Decide(Request::Queue(ask)) if self.head.bindings.has_conditions() => {
+                self.queue(ask)
+            }
             Ask::Decide(request) => {
                 let (added, payload) = (Vec::new(), Bytes::new());
                 let reads = ReadSet::on(&self.state);
@@ -148,7 +152,8 @@ impl<'a> Evaluation<'a> {
             other => {
                 tracing::error!(?other, "a question that no plugin is asked about");
                 let reads = ReadSet::on(&self.state);
-                Came::To(Finding::Commit { added: Vec::new(), payload: Bytes::new() }, reads, None)
+                let (added, payload) = (Vec::new(), Bytes::new());
+                Came::To(Finding::Commit { added, payload, request: None }, reads, None)
             }
         }
     }
@@ -268,7 +273,7 @@ impl<'a> Evaluation<'a> {
     }
 
     /// Decides the request with its writes, and has the policies speak about them.
-    fn settle(&self, asked: Asked<'_>) -> Came {
+    pub(super) fn settle(&self, asked: Asked<'_>) -> Came {
         let Asked { request, mut added, payload, reads, caller, depth, via } = asked;
         let cx = self.shared.decision_limits();
         let mut after = self.state.clone();
@@ -282,7 +287,7 @@ impl<'a> Evaluation<'a> {
         };
         if changes.is_empty() || !self.head.bindings.has_policies() {
             let next = Next { state: after, wrote: changes.iter().map(key_of).collect() };
-            return Came::To(Finding::Commit { added, payload }, reads, Some(next));
+            return Came::To(Finding::Commit { added, payload, request: None }, reads, Some(next));
         }
         let mut wrote = changes.iter().map(key_of).collect();
         let at = self.state.next_revision().main;
@@ -308,7 +313,7 @@ impl<'a> Evaluation<'a> {
             }
         }
         let next = Next { state: after, wrote };
-        Came::To(Finding::Commit { added, payload }, reads, Some(next))
+        Came::To(Finding::Commit { added, payload, request: None }, reads, Some(next))
     }
 }
 
@@ -316,7 +321,7 @@ fn user(caller: &str) -> Option<&str> {
     (!caller.is_empty()).then_some(caller)
 }
 
-fn failed(named: &Named, why: &str) -> Refusal {
+pub(super) fn failed(named: &Named, why: &str) -> Refusal {
     let binding = named.binding.plugin.clone();
     Refusal::PolicyRefused { binding, reason: format!("the {} failed: {why}", named.binding.point) }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::decide::{Refusal, Write};
+use crate::decide::{Refusal, Request, Write};
 use crate::effect::BindingId;
 use crate::node::answer::Call;
 use crate::node::reign::Leading;
@@ -26,6 +26,8 @@ pub enum Finding {
     Commit {
         added: Vec<Write>,
         payload: Bytes,
+        /// What is decided on, where it is more than was asked: with what plugins said of it.
+        request: Option<Box<Request>>,
     },
     Refuse(Refusal),
     /// A trigger could not handle its events.

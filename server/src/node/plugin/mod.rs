@@ -7,7 +7,10 @@ mod evaluation;
 mod events;
 mod hearing;
 mod job;
+mod line_view;
+mod locks;
 mod overlay;
+mod queues;
 mod view;
 
 pub use bindings::{Bindings, Named};

@@ -39,7 +39,8 @@ impl Node {
                 }
                 Err(error) => return Err(error),
             }
-            if let Request::Queue(QueueAsk { ask: Some(Ask::Dequeue(dequeue)) }) = &mut request {
+            if let Request::Queue(QueueAsk { ask: Some(Ask::Dequeue(dequeue)), .. }) = &mut request
+            {
                 dequeue.again = true;
             }
         }
@@ -47,13 +48,13 @@ impl Node {
 
     /// Asks a queue what does not wait for long.
     pub async fn queue(&self, ask: Ask) -> Result<QueueSaid, Error> {
-        queued(self.write(Request::Queue(QueueAsk { ask: Some(ask) })).await?)
+        queued(self.write(Request::Queue(QueueAsk { ask: Some(ask), readiness: None })).await?)
     }
 
     /// Asks a queue what may wait: for items, or for room. With `repeats` it may be executed more
     /// than once.
     pub async fn queue_waiting(&self, ask: Ask, repeats: bool) -> Result<QueueSaid, Error> {
-        let request = Request::Queue(QueueAsk { ask: Some(ask) });
+        let request = Request::Queue(QueueAsk { ask: Some(ask), readiness: None });
         queued(self.decide_waiting(request, repeats).await?)
     }
 
@@ -61,7 +62,13 @@ impl Node {
     /// put in are found by it.
     pub async fn enqueue(&self, request: QueueEnqueueRequest) -> Result<QueueSaid, Error> {
         let repeats = request.items.iter().all(|item| !item.dedup_id.is_empty());
-        self.queue_waiting(Ask::Enqueue(request), repeats).await
+        let blocks = |state: &State| queue::blocks(state, &request.queue);
+        let waits = request.wait || self.shared.applied.with(|version| blocks(&version.state));
+        let patience = (!waits).then(|| self.shared.options.request_timeout());
+        tokio::select! {
+            said = self.queue_waiting(Ask::Enqueue(request), repeats) => said,
+            () = passed(patience) => Err(Failure::TimedOut.into()),
+        }
     }
 
     /// Takes items. Those that come when the caller has gone are given back. Asked again when an
@@ -122,7 +129,7 @@ impl Node {
     /// What a dequeue would wait for, by this member's clock.
     pub async fn queue_explain(&self, name: Bytes) -> Result<(i64, QueueExplainResponse), Error> {
         let now_ms = self.shared.clock.unix_ms();
-        self.look(|state| queue::explain(state, &name, now_ms)).await
+        self.look(|state| queue::explain(state, &name, None, now_ms)).await
     }
 
     /// A linearizable look at the state.

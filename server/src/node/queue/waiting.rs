@@ -21,7 +21,7 @@ const WAIT_MIN: Duration = Duration::from_millis(1);
 
 /// Those who wait for the same thing, if the call is one of them.
 fn line_of(call: &Call) -> Option<Bytes> {
-    let Ask::Decide(Request::Queue(QueueAsk { ask })) = &call.ask else { return None };
+    let Ask::Decide(Request::Queue(QueueAsk { ask, .. })) = &call.ask else { return None };
     match ask {
         Some(queue_ask::Ask::Dequeue(request)) if request.wait => {
             Some([&request.queue[..], b"/d"].concat().into())
@@ -32,7 +32,7 @@ fn line_of(call: &Call) -> Option<Bytes> {
 }
 
 fn was_asked(call: &Call) -> bool {
-    let Ask::Decide(Request::Queue(QueueAsk { ask })) = &call.ask else { return false };
+    let Ask::Decide(Request::Queue(QueueAsk { ask, .. })) = &call.ask else { return false };
     matches!(ask, Some(queue_ask::Ask::Dequeue(request)) if request.again)
 }
 
@@ -46,11 +46,23 @@ impl Sequencer {
             self.order += 1;
             call.order = self.order;
         }
-        if !self.lines.must_wait(&line, call.order) || is_new && was_asked(&call) {
+        let passes = is_new && (was_asked(&call) || self.is_impatient(&call));
+        if passes || !self.lines.must_wait(&line, call.order) {
             return Some(call);
         }
         self.stand(&line, call);
         None
+    }
+
+    /// A producer that would rather be refused than wait does not stand behind those who do.
+    fn is_impatient(&self, call: &Call) -> bool {
+        let Ask::Decide(Request::Queue(QueueAsk { ask, .. })) = &call.ask else { return false };
+        match ask {
+            Some(queue_ask::Ask::Enqueue(request)) => {
+                !request.wait && !decide::queue::blocks(&self.head, &request.queue)
+            }
+            _ => false,
+        }
     }
 
     fn stand(&mut self, line: &Bytes, call: Call) {
@@ -93,7 +105,7 @@ impl Sequencer {
 
     /// Brings back what a queue must bring back before a decision on it.
     pub(in crate::node) fn tidy(&mut self, queue: Bytes, batch: &mut Batch) {
-        let ask = QueueAsk { ask: Some(queue_ask::Ask::Tidy(queue)) };
+        let ask = QueueAsk { ask: Some(queue_ask::Ask::Tidy(queue)), readiness: None };
         self.evaluate_own(Request::Queue(ask), batch);
         if batch.is_full() {
             self.propose(std::mem::take(batch));

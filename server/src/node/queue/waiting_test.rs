@@ -1,7 +1,8 @@
 //! Consumers in line, with and without plugins that have a say in their queue.
 
 use portunus_proto::portunus::v1::{
-    QueueAsk, QueueDequeueRequest, QueueEnqueueRequest, QueueNewItem, queue_ask, queue_said,
+    QueueAsk, QueueConfigureRequest, QueueDequeueRequest, QueueEnqueueRequest, QueueNewItem,
+    queue_ask, queue_said,
 };
 use tokio::sync::oneshot;
 
@@ -9,12 +10,12 @@ use crate::decide::{Reply, Request};
 use crate::effect::Point;
 use crate::node::answer::Delivery;
 use crate::node::ask::{Ask, Said};
-use crate::node::hand_test::{Hand, Script, binding, said};
+use crate::node::hand_test::{Hand, Script, binding, refusal, said};
 
 const CONSUMERS: i64 = 10;
 
 fn queue(ask: queue_ask::Ask) -> Ask {
-    Ask::Decide(Request::Queue(QueueAsk { ask: Some(ask) }))
+    Ask::Decide(Request::Queue(QueueAsk { ask: Some(ask), ..Default::default() }))
 }
 
 fn dequeuing(call: i64, again: bool) -> Ask {
@@ -109,4 +110,21 @@ async fn a_call_that_is_asked_again_gets_what_it_has_whoever_stands_before_it() 
         drop((before, nothing));
         hand.close().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_producer_that_does_not_wait_is_refused_although_others_wait() {
+    let mut hand = Hand::leading().await;
+    let config = Some("max-length 1".to_owned());
+    let configure = QueueConfigureRequest { queue: "q".into(), config, condition: None };
+    let _settings = hand.submit([queue(queue_ask::Ask::Configure(configure)), enqueuing(1)]);
+    let items = vec![QueueNewItem::default()];
+    let patient = QueueEnqueueRequest { queue: "q".into(), items, wait: true };
+    let waiting = hand.submit([queue(queue_ask::Ask::Enqueue(patient))]);
+    hand.work().await;
+    assert_eq!(standing(&hand), (1, 0));
+    let full = refusal(hand.submit([enqueuing(1)]).pop().expect("one")).await;
+    assert_eq!(full.to_string(), "queue q is full: 1 items wait");
+    drop(waiting);
+    hand.close().await;
 }

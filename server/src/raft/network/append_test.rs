@@ -23,7 +23,9 @@ async fn a_peer_that_is_down_is_called_only_after_the_pause_for_it() {
     let url = format!("http://{}", listener.local_addr().expect("a bound socket"));
     drop(listener);
     let peer = Peer { peer_urls: vec![url], ..Peer::default() };
-    let route = Network::new(Pool::new(own)).new_client(2, &peer).await;
+    let route = Network::new(Pool::new(own, crate::tls::Dialer::new(Default::default())))
+        .new_client(2, &peer)
+        .await;
     let polled = Arc::new(AtomicUsize::new(0));
     let counter = polled.clone();
     let request = || AppendEntriesRequest::<TypeConfig> {

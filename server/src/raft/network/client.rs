@@ -79,7 +79,7 @@ impl Route {
             self.target.next_url();
         }
         tracing::debug!(member = %self.target.member, %status, "a call to a peer failed");
-        self.pool.note_failure(self.target.member, status.message());
+        self.pool.note_failure(self.target.member, &innermost(status));
         RPCError::Unreachable(Unreachable::from_string(status))
     }
 
@@ -104,6 +104,18 @@ impl Route {
             Ok(Err(status)) => Err(self.failed(&status)),
             Err(_) => Err(self.timed_out(action, limit)),
         }
+    }
+}
+
+/// What is behind a failed call: a connection that cannot be made has its reason far inside.
+fn innermost(status: &tonic::Status) -> String {
+    let mut reason: &dyn std::error::Error = status;
+    while let Some(source) = reason.source() {
+        reason = source;
+    }
+    match reason.downcast_ref::<tonic::Status>() {
+        Some(status) => status.message().to_owned(),
+        None => reason.to_string(),
     }
 }
 

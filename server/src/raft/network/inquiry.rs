@@ -1,6 +1,8 @@
 //! Asks other members who belongs to the cluster, before this one takes part in it. It has no
 //! group yet, so its connections are its own and end with the question.
 
+use std::sync::Arc;
+
 use futures::future::join_all;
 use portunus_proto::portunus::peer::v1 as wire;
 
@@ -9,10 +11,15 @@ use super::identity::Identity;
 use super::pool::{Pool, Target, Use};
 use super::tuning::INQUIRY_TIMEOUT;
 use crate::raft::types::Peer;
+use crate::tls::Dialer;
 
 /// What each of `peers` that answers in time says of the members. `own` is who asks.
-pub async fn ask_members(own: Identity, peers: Vec<(u64, Peer)>) -> Vec<Vec<(u64, Peer)>> {
-    let pool = Pool::new(own);
+pub async fn ask_members(
+    own: Identity,
+    dialer: Arc<Dialer>,
+    peers: Vec<(u64, Peer)>,
+) -> Vec<Vec<(u64, Peer)>> {
+    let pool = Pool::new(own, dialer);
     let asking = peers.iter().map(async |(member, peer)| {
         let target = Target::new(*member, peer);
         // At each of its addresses once.

@@ -14,6 +14,7 @@ use super::tuning;
 use crate::clock::Clock;
 use crate::raft::metrics;
 use crate::raft::types::Peer;
+use crate::tls::{self, Connector, Dialer};
 use crate::types::MemberId;
 
 pub type Client = PeerClient<InterceptedService<Channel, Mark>>;
@@ -40,6 +41,7 @@ pub enum NoRoute {
 pub struct Pool {
     pub own: Identity,
     pub clock: Clock,
+    dialer: Arc<Dialer>,
     channels: Mutex<HashMap<(u64, Use), Open>>,
     /// Members whose last call failed.
     silent: Mutex<HashSet<MemberId>>,
@@ -51,10 +53,11 @@ struct Open {
 }
 
 impl Pool {
-    pub fn new(own: Identity) -> Arc<Self> {
+    pub fn new(own: Identity, dialer: Arc<Dialer>) -> Arc<Self> {
         Arc::new(Self {
             own,
             clock: Clock::system(),
+            dialer,
             channels: Mutex::default(),
             silent: Mutex::default(),
         })
@@ -89,7 +92,8 @@ impl Pool {
         let open = match channels.get(&(target.member.0, purpose)) {
             Some(open) if open.url == url => open.channel.clone(),
             _ => {
-                let channel = endpoint(target.member, url)?.connect_lazy();
+                let (endpoint, connector) = self.endpoint(target.member, url)?;
+                let channel = endpoint.connect_with_connector_lazy(connector);
                 let open = Open { url: url.to_owned(), channel: channel.clone() };
                 channels.insert((target.member.0, purpose), open);
                 channel
@@ -100,23 +104,23 @@ impl Pool {
             .max_decoding_message_size(tuning::MESSAGE_BYTES_MAX)
             .max_encoding_message_size(tuning::MESSAGE_BYTES_MAX))
     }
-}
 
-fn endpoint(member: MemberId, url: &str) -> Result<Endpoint, NoRoute> {
-    let bad = |reason: String| NoRoute::BadUrl { member, url: url.to_owned(), reason };
-    if !url.starts_with("http://") {
-        return Err(bad("only http:// is supported between peers".to_owned()));
+    fn endpoint(&self, member: MemberId, url: &str) -> Result<(Endpoint, Connector), NoRoute> {
+        let bad = |reason: String| NoRoute::BadUrl { member, url: url.to_owned(), reason };
+        let to: tls::Target =
+            url.parse().map_err(|error: tls::TargetError| bad(error.to_string()))?;
+        let connector = Connector::new(self.dialer.clone(), to);
+        let endpoint = connector.endpoint().map_err(|error| bad(error.to_string()))?;
+        let endpoint = endpoint
+            .connect_timeout(tuning::CONNECT_TIMEOUT)
+            .http2_keep_alive_interval(tuning::KEEPALIVE_INTERVAL)
+            .keep_alive_timeout(tuning::KEEPALIVE_TIMEOUT)
+            .keep_alive_while_idle(true)
+            .initial_stream_window_size(tuning::STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(tuning::CONNECTION_WINDOW_BYTES)
+            .max_frame_size(tuning::FRAME_BYTES);
+        Ok((endpoint, connector))
     }
-    let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| bad(error.to_string()))?;
-    Ok(endpoint
-        .connect_timeout(tuning::CONNECT_TIMEOUT)
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(tuning::KEEPALIVE_INTERVAL)
-        .keep_alive_timeout(tuning::KEEPALIVE_TIMEOUT)
-        .keep_alive_while_idle(true)
-        .initial_stream_window_size(tuning::STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(tuning::CONNECTION_WINDOW_BYTES)
-        .max_frame_size(tuning::FRAME_BYTES))
 }
 
 /// A member to call, at one of its URLs at a time.

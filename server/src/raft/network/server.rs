@@ -1,6 +1,5 @@
 //! The peer protocol's serving side: each call goes to openraft, or to the handler above.
 
-use std::net::TcpListener;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -10,12 +9,12 @@ use portunus_proto::portunus::peer::v1 as wire;
 use portunus_proto::portunus::peer::v1::peer_server;
 use prometheus::IntCounter;
 use tokio::sync::Mutex;
-use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::convert;
 use super::forward_server::Forwards;
 use super::identity::{self, Check, Identity};
+use super::listener::PeerListener;
 use super::{receive, tuning};
 use crate::clock::Clock;
 use crate::raft::applier::Stager;
@@ -44,7 +43,7 @@ pub struct PeerServer {
 /// peers have no end of their own.
 pub async fn serve(
     server: PeerServer,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<PeerListener>,
     own: Identity,
     stop: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
@@ -54,9 +53,7 @@ pub async fn serve(
     let service = tonic::service::interceptor::InterceptedService::new(service, Check(own));
     let mut serving = tokio::task::JoinSet::new();
     for listener in listeners {
-        listener.set_nonblocking(true)?;
-        let listener = tokio::net::TcpListener::from_std(listener)?;
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let incoming = listener.incoming()?;
         let router = tonic::transport::Server::builder()
             .http2_keepalive_interval(Some(tuning::KEEPALIVE_INTERVAL))
             .http2_keepalive_timeout(Some(tuning::KEEPALIVE_TIMEOUT))

@@ -1,0 +1,455 @@
+//! Locks that plugins admit and queues that they hold, with the lane and the sequencer by hand:
+//! grants and their tokens, who is asked again when, and that nobody walks around the plugin.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use portunus_proto::etcdserverpb as pb;
+use portunus_proto::portunus::v1::{
+    LockAcquireRequest, LockAsk, LockAwait, LockPlace as Place, LockReleaseRequest, LockSaid,
+    QueueAckRequest, QueueAsk, QueueConfigureRequest, QueueDequeueRequest, QueueEnqueueRequest,
+    QueueNewItem, lock_ask, queue_ask, queue_said,
+};
+use tokio::sync::oneshot::Receiver;
+
+use super::answer::Delivery;
+use super::ask::{Ask, Said};
+use super::hand_test::{Hand, Script, binding, put, refusal, said};
+use crate::decide::lock::{self, admission};
+use crate::decide::{LockRefusal, QueueRefusal, Refusal, Reply, Request};
+use crate::effect::{Binding, FailurePolicy, Grants, Mode, Point};
+use crate::types::{KeyRange, LeaseId};
+use crate::wasm::{Admission, LockPlace, LockRequest, QueueReadiness, View};
+
+/// Admits while fewer than `permits` hold, in order. Counts how often it is asked.
+fn counting(permits: usize, asked: Arc<AtomicUsize>) -> Script {
+    let admit = move |view: &mut dyn View, _: &LockRequest<'_>, holders: &[LockPlace]| {
+        asked.fetch_add(1, Ordering::Relaxed);
+        let next = view.is_next().expect("it is asked about a lock");
+        match next && holders.len() < permits {
+            true => Admission::Admit,
+            false => Admission::Wait(None),
+        }
+    };
+    Script { admission: Box::new(admit), ..Script::default() }
+}
+
+fn semaphore(permits: usize) -> Script {
+    counting(permits, Arc::default())
+}
+
+async fn with(script: Script, more: Binding) -> Hand {
+    let mut hand = Hand::leading().await;
+    let admits = Binding { point: Point::LockAdmission, prefix: "locks/".into(), ..more };
+    hand.plug("gate", script, vec![admits]).await;
+    for lease in 1..=9 {
+        let grant = pb::LeaseGrantRequest { id: lease, ttl: 60 };
+        one(&mut hand, Ask::Decide(Request::LeaseGrant(grant))).await;
+    }
+    hand
+}
+
+async fn one(hand: &mut Hand, ask: Ask) -> Said {
+    let answer = hand.submit([ask]).pop().expect("one");
+    hand.work().await;
+    said(answer).await
+}
+
+fn ask(kind: lock_ask::Ask) -> Ask {
+    Ask::Decide(Request::Lock(LockAsk { ask: Some(kind), ..LockAsk::default() }))
+}
+
+fn wanting(lease: i64, names: &[&'static str]) -> LockAcquireRequest {
+    let names = names.iter().map(|name| (*name).into()).collect();
+    LockAcquireRequest { names, lease, ..LockAcquireRequest::default() }
+}
+
+async fn enlist(hand: &mut Hand, request: LockAcquireRequest) -> LockSaid {
+    locked(one(hand, ask(lock_ask::Ask::Enlist(request))).await)
+}
+
+fn locked(said: Said) -> LockSaid {
+    match said {
+        Said::Reply(Reply::Lock(said)) => said,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn wait(hand: &mut Hand, places: Vec<Place>) -> Receiver<Delivery> {
+    hand.submit([ask(lock_ask::Ask::AwaitTurn(LockAwait { places }))]).pop().expect("one")
+}
+
+async fn release(hand: &mut Hand, lease: i64, name: &'static str) {
+    let names = vec![name.into()];
+    let release = LockReleaseRequest { names, lease, entirely: true };
+    one(hand, ask(lock_ask::Ask::Release(release))).await;
+}
+
+fn holders(hand: &Hand, name: &'static str) -> Vec<i64> {
+    hand.node.shared.applied.with(|version| {
+        let held = admission::held(&version.state, &name.into());
+        held.iter().map(|holder| holder.lease.0).collect()
+    })
+}
+
+fn keys(hand: &Hand) -> usize {
+    hand.node.shared.applied.with(|version| version.state.items().count(&KeyRange::all()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_admits_as_many_as_it_likes_and_wakes_the_next_alone() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let mut hand = with(counting(2, asked.clone()), Binding::default()).await;
+    let mut tokens = Vec::new();
+    for lease in 1..=2 {
+        let taken = enlist(&mut hand, wanting(lease, &["locks/a"])).await;
+        assert!(taken.granted);
+        assert_eq!(taken.places[0].key, format!("locks/a!holders/{}", LeaseId(lease)));
+        tokens.push(taken.places[0].token);
+    }
+    let mut waits = Vec::new();
+    for lease in 3..=5 {
+        let taken = enlist(&mut hand, wanting(lease, &["locks/a"])).await;
+        assert!(!taken.granted, "{lease}");
+        waits.push(wait(&mut hand, taken.places));
+    }
+    hand.work().await;
+    assert_eq!(holders(&hand, "locks/a"), [1, 2]);
+    asked.store(0, Ordering::Relaxed);
+    release(&mut hand, 2, "locks/a").await;
+    assert_eq!(holders(&hand, "locks/a"), [1, 3]);
+    // The one that got it, and the one that is next now.
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
+    let third = locked(said(waits.remove(0)).await);
+    tokens.push(third.places[0].token);
+    assert!(tokens.is_sorted_by(|a, b| a < b), "{tokens:?}");
+    assert_eq!(hand.sequencer.parked.len(), 2);
+    let line = hand.node.shared.applied.with(|version| lock::describe(&version.state, b"locks/a"));
+    let told: Vec<_> = line.line.iter().map(|place| (place.lease, place.holds_it)).collect();
+    assert_eq!(told, [(1, true), (3, true), (4, false), (5, false)]);
+    assert_eq!(line.line[1].token, third.places[0].token);
+    hand.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_are_never_admitted_on_one_state() {
+    let first_come = |_: &mut dyn View, _: &LockRequest<'_>, holders: &[LockPlace]| {
+        if holders.is_empty() { Admission::Admit } else { Admission::Wait(None) }
+    };
+    let script = Script { admission: Box::new(first_come), ..Script::default() };
+    let mut hand = with(script, Binding::default()).await;
+    let asks = (1..=9).map(|lease| ask(lock_ask::Ask::Enlist(wanting(lease, &["locks/a"]))));
+    let answers = hand.submit(asks);
+    hand.work().await;
+    let mut granted = 0;
+    for answer in answers {
+        granted += usize::from(locked(said(answer).await).granted);
+    }
+    assert_eq!((granted, holders(&hand, "locks/a").len()), (1, 1));
+    hand.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn out_of_turn_the_token_still_grows() {
+    let by_weight = |view: &mut dyn View, request: &LockRequest<'_>, holders: &[LockPlace]| {
+        let heaviest = view.waiters().expect("a lock").iter().map(|place| place.weight).max();
+        match holders.is_empty() && Some(request.place.weight) == heaviest {
+            true => Admission::Admit,
+            false => Admission::Wait(None),
+        }
+    };
+    let script = Script { admission: Box::new(by_weight), ..Script::default() };
+    let mut hand = with(script, Binding::default()).await;
+    let weighing =
+        |lease| LockAcquireRequest { weight: lease as u32, ..wanting(lease, &["locks/a"]) };
+    let first = enlist(&mut hand, weighing(1)).await;
+    assert!(first.granted);
+    let mut waits = Vec::new();
+    for lease in 2..=4 {
+        let taken = enlist(&mut hand, weighing(lease)).await;
+        waits.push(wait(&mut hand, taken.places));
+    }
+    hand.work().await;
+    let (mut token, mut order) = (first.places[0].token, vec![1]);
+    for _ in 0..3 {
+        release(&mut hand, *order.last().expect("one"), "locks/a").await;
+        order.extend(holders(&hand, "locks/a"));
+        let last = *order.last().expect("one");
+        let granted = locked(said(waits.remove(last as usize - 2)).await);
+        waits.insert(last as usize - 2, tokio::sync::oneshot::channel().1);
+        assert!(granted.places[0].token > token);
+        token = granted.places[0].token;
+    }
+    assert_eq!(order, [1, 4, 3, 2]);
+    hand.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_try_and_a_refusal_leave_nothing_behind() {
+    let picky = |_: &mut dyn View, request: &LockRequest<'_>, holders: &[LockPlace]| match &request
+        .place
+        .metadata[..]
+    {
+        b"never" => Admission::Refuse("not you".into()),
+        _ if holders.is_empty() => Admission::Admit,
+        _ => Admission::Wait(None),
+    };
+    let script = Script { admission: Box::new(picky), ..Script::default() };
+    let mut hand = with(script, Binding::default()).await;
+    assert!(enlist(&mut hand, wanting(1, &["locks/a"])).await.granted);
+    let before = keys(&hand);
+    let trying = LockAcquireRequest { try_only: true, ..wanting(2, &["locks/b", "locks/a"]) };
+    let answer = hand.submit([ask(lock_ask::Ask::Enlist(trying))]).pop().expect("one");
+    hand.work().await;
+    let held = LockRefusal::Held { name: "locks/a".into() };
+    assert_eq!(refusal(answer).await, Refusal::Lock(held));
+    let never = LockAcquireRequest { metadata: "never".into(), ..wanting(3, &["locks/a"]) };
+    let answer = hand.submit([ask(lock_ask::Ask::Enlist(never))]).pop().expect("one");
+    hand.work().await;
+    let refused = Refusal::PolicyRefused { binding: "gate".into(), reason: "not you".into() };
+    assert_eq!(refusal(answer).await, refused);
+    assert_eq!(keys(&hand), before);
+    hand.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_locks_are_had_together_or_not_at_all() {
+    let mut hand = with(semaphore(1), Binding::default()).await;
+    assert!(enlist(&mut hand, wanting(1, &["locks/b"])).await.granted);
+    // One is free, one is not, and one has no plugin.
+    let taken = enlist(&mut hand, wanting(2, &["locks/a", "locks/b", "plain"])).await;
+    assert!(!taken.granted);
+    assert!(holders(&hand, "locks/a").is_empty() && holders(&hand, "plain").is_empty());
+    let waits = wait(&mut hand, taken.places);
+    hand.work().await;
+    release(&mut hand, 1, "locks/b").await;
+    let granted = locked(said(waits).await);
+    assert_eq!(granted.places.len(), 3);
+    for name in ["locks/a", "locks/b", "plain"] {
+        assert_eq!(holders(&hand, name), [2], "{name}");
+    }
+    release(&mut hand, 2, "locks/a").await;
+    release(&mut hand, 2, "locks/b").await;
+    release(&mut hand, 2, "plain").await;
+    assert_eq!(keys(&hand), 0, "a release takes both keys of each");
+    hand.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_asked_again_when_a_key_it_read_changes_or_the_lease_of_a_holder_ends() {
+    let gated = |view: &mut dyn View, _: &LockRequest<'_>, holders: &[LockPlace]| {
+        let shut = view.get(b"ops/shut").expect("granted").is_some();
+        match !shut && holders.is_empty() {
+            true => Admission::Admit,
+            false => Admission::Wait(None),
+        }
+    };
+    let script = Script { admission: Box::new(gated), ..Script::default() };
+    let read = vec![KeyRange::prefix("ops/")];
+    let grants = Grants { read, ..Grants::default() };
+    let mut hand = with(script, Binding { grants, ..Binding::default() }).await;
+    one(&mut hand, put("ops/shut", "x")).await;
+    let taken = enlist(&mut hand, wanting(1, &["locks/a"])).await;
+    assert!(!taken.granted);
+    let waits = wait(&mut hand, taken.places);
+    hand.work().await;
+    one(&mut hand, put("elsewhere", "x")).await;
+    assert_eq!(hand.sequencer.parked.len(), 1);
+    let delete = pb::DeleteRangeRequest { key: "ops/shut".into(), ..Default::default() };
+    one(&mut hand, Ask::Decide(Request::DeleteRange(delete))).await;
+    assert!(locked(said(waits).await).granted);
+    let second = enlist(&mut hand, wanting(2, &["locks/a"])).await;
+    let waits = wait(&mut hand, second.places);
+    hand.work().await;
+    one(&mut hand, Ask::Decide(Request::LeaseExpire(vec![LeaseId(1)]))).await;
+    assert!(locked(said(waits).await).granted);
+    assert_eq!(holders(&hand, "locks/a"), [2]);
+    hand.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_writes_where_a_plugin_admits_but_the_plugin() {
+    let noting = |view: &mut dyn View, _: &LockRequest<'_>, _: &[LockPlace]| {
+        view.put(b"locks/count", b"1", LeaseId::NONE).expect("its own prefix");
+        Admission::Admit
+    };
+    let script = Script { admission: Box::new(noting), ..Script::default() };
+    let mut hand = with(script, Binding::default()).await;
+    assert!(enlist(&mut hand, wanting(1, &["locks/a"])).await.granted);
+    assert_eq!(hand.value("locks/count").as_deref(), Some("1"), "with the admission");
+    let own = pb::PutRequest { key: "locks/a/9".into(), ..Default::default() };
+    let own = pb::request_op::Request::RequestPut(own);
+    let txn = pb::TxnRequest {
+        success: vec![pb::RequestOp { request: Some(own) }],
+        ..Default::default()
+    };
+    let delete =
+        pb::DeleteRangeRequest { key: "a".into(), range_end: "z".into(), ..Default::default() };
+    let around = [
+        put("locks/a/9", ""),
+        Ask::Decide(Request::Txn(txn)),
+        Ask::Decide(Request::DeleteRange(delete)),
+    ];
+    let refused = LockRefusal::Admitted { prefix: "locks/".into(), plugin: "gate".into() };
+    for answer in hand.submit(around) {
+        hand.work().await;
+        assert_eq!(refusal(answer).await, Refusal::Lock(refused.clone()));
+    }
+    assert_eq!(holders(&hand, "locks/a"), [1]);
+    let revoke = pb::LeaseRevokeRequest { id: 1 };
+    one(&mut hand, Ask::Decide(Request::LeaseRevoke(revoke))).await;
+    assert!(holders(&hand, "locks/a").is_empty(), "a lease may end");
+    hand.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_monitored_admission_is_asked_and_the_line_decides() {
+    let never = |_: &mut dyn View, _: &LockRequest<'_>, _: &[LockPlace]| Admission::Wait(None);
+    let script = Script { admission: Box::new(never), ..Script::default() };
+    let monitored = Binding { mode: Mode::Monitor, ..Binding::default() };
+    let mut hand = with(script, monitored).await;
+    assert!(enlist(&mut hand, wanting(1, &["locks/a"])).await.granted);
+    let second = enlist(&mut hand, wanting(2, &["locks/a"])).await;
+    assert!(!second.granted, "it is exclusive");
+    let waits = wait(&mut hand, second.places);
+    hand.work().await;
+    release(&mut hand, 1, "locks/a").await;
+    assert!(locked(said(waits).await).granted);
+    one(&mut hand, put("locks/x", "")).await;
+    hand.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_until_a_time_that_is_over_fails_and_lets_pass_where_it_may() {
+    for (policy, granted) in [(FailurePolicy::Closed, false), (FailurePolicy::Open, true)] {
+        let late =
+            |_: &mut dyn View, _: &LockRequest<'_>, _: &[LockPlace]| Admission::Wait(Some(0));
+        let script = Script { admission: Box::new(late), ..Script::default() };
+        let more = Binding { on_failure: policy, ..Binding::default() };
+        let mut hand = with(script, more).await;
+        let wants = ask(lock_ask::Ask::Enlist(wanting(1, &["locks/a"])));
+        let answer = hand.submit([wants]).pop().expect("one");
+        hand.work().await;
+        match granted {
+            true => assert!(locked(said(answer).await).granted),
+            false => {
+                let Refusal::PolicyRefused { reason, .. } = refusal(answer).await else {
+                    panic!("another refusal")
+                };
+                assert!(reason.starts_with("the lock-admission failed: "), "{reason}");
+            }
+        }
+        hand.close().await;
+    }
+}
+
+fn queue(kind: queue_ask::Ask) -> Ask {
+    Ask::Decide(Request::Queue(QueueAsk { ask: Some(kind), readiness: None }))
+}
+
+fn dequeuing(wait: bool, max: u32, own_lease: i64) -> Ask {
+    let request =
+        QueueDequeueRequest { queue: "q".into(), wait, max, own_lease, ..Default::default() };
+    queue(queue_ask::Ask::Dequeue(request))
+}
+
+fn delivered(said: Said) -> Vec<(u64, i64, i64)> {
+    let Said::Reply(Reply::Queue(said)) = said else { panic!("{said:?}") };
+    let Some(queue_said::Said::Dequeued(said)) = said.said else { panic!("{said:?}") };
+    let claims = said.deliveries.into_iter().map(|delivery| delivery.claim.expect("a claim"));
+    claims.map(|claim| (claim.id, claim.token, claim.lease)).collect()
+}
+
+async fn queue_with(script: Script, condition: &str) -> Hand {
+    let mut hand = Hand::leading().await;
+    hand.plug("gate", script, vec![binding(Point::QueueCondition, "q")]).await;
+    let configure = QueueConfigureRequest {
+        queue: "q".into(),
+        condition: Some(condition.into()),
+        ..Default::default()
+    };
+    one(&mut hand, queue(queue_ask::Ask::Configure(configure))).await;
+    let item = |n: u32| QueueNewItem { payload: n.to_string().into(), ..Default::default() };
+    let items = (1..=5).map(item).collect();
+    let enqueue = QueueEnqueueRequest { queue: "q".into(), items, wait: false };
+    one(&mut hand, queue(queue_ask::Ask::Enqueue(enqueue))).await;
+    hand
+}
+
+/// Lets the last item go first, one at a time.
+fn from_behind() -> Script {
+    let pick = |view: &mut dyn View, _: &crate::wasm::QueueAsked<'_>| {
+        if !view.items_in_flight(1).expect("a queue").is_empty() {
+            return QueueReadiness::Wait(None);
+        }
+        let ready = view.ready_items(0, 100).expect("a queue");
+        QueueReadiness::Items(vec![ready.last().expect("something is ready").id])
+    };
+    Script { condition: Box::new(pick), ..Script::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_picks_what_leaves_a_queue_and_a_waiting_dequeue_goes_on_by_itself() {
+    let mut hand = queue_with(from_behind(), "plugin gate").await;
+    let first = delivered(one(&mut hand, dequeuing(true, 3, 101)).await);
+    assert_eq!(first.iter().map(|claim| claim.0).collect::<Vec<_>>(), [5]);
+    assert!(delivered(one(&mut hand, dequeuing(false, 1, 102)).await).is_empty());
+    let waits = hand.submit([dequeuing(true, 1, 103)]).pop().expect("one");
+    hand.work().await;
+    assert_eq!(hand.sequencer.parked.len(), 1);
+    let (id, token, lease) = first[0];
+    let claims = vec![portunus_proto::portunus::v1::QueueClaim { id, token, lease }];
+    let ack = QueueAckRequest { queue: "q".into(), claims, txn: None };
+    one(&mut hand, queue(queue_ask::Ask::Ack(ack))).await;
+    assert_eq!(delivered(said(waits).await)[0].0, 4);
+    hand.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_plugin_is_asked_only_when_the_rest_of_the_condition_leaves_it_to_it() {
+    let never = |_: &mut dyn View, _: &crate::wasm::QueueAsked<'_>| {
+        QueueReadiness::Refuse("it was asked".into())
+    };
+    for (condition, items) in [
+        ("all(key open, plugin gate)", Some(0)),
+        ("any(size>=5, plugin gate)", Some(1)),
+        ("any(key open, plugin gate)", None),
+    ] {
+        let script = Script { condition: Box::new(never), ..Script::default() };
+        let mut hand = queue_with(script, condition).await;
+        let answer = hand.submit([dequeuing(false, 1, 101)]).pop().expect("one");
+        hand.work().await;
+        match items {
+            Some(items) => assert_eq!(delivered(said(answer).await).len(), items, "{condition}"),
+            None => {
+                let asked = Refusal::PolicyRefused {
+                    binding: "gate".into(),
+                    reason: "it was asked".into(),
+                };
+                assert_eq!(refusal(answer).await, asked);
+            }
+        }
+        hand.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_picks_rubbish_or_is_not_there_is_named() {
+    let rubbish =
+        |_: &mut dyn View, _: &crate::wasm::QueueAsked<'_>| QueueReadiness::Items(vec![77]);
+    let script = Script { condition: Box::new(rubbish), ..Script::default() };
+    let mut hand = queue_with(script, "plugin gate").await;
+    let answer = hand.submit([dequeuing(true, 1, 101)]).pop().expect("one");
+    hand.work().await;
+    let Refusal::PolicyRefused { binding, reason } = refusal(answer).await else {
+        panic!("another refusal")
+    };
+    assert_eq!(binding, "gate");
+    assert!(reason.contains("it picked item 77, which is not ready"), "{reason}");
+    one(&mut hand, put("q/condition", "plugin other")).await;
+    let answer = hand.submit([dequeuing(true, 1, 102)]).pop().expect("one");
+    hand.work().await;
+    let missing = QueueRefusal::NoCondition { queue: "q".into(), plugin: "other".into() };
+    assert_eq!(refusal(answer).await, Refusal::Queue(missing));
+    hand.close().await;
+}
