@@ -38,6 +38,7 @@ pub mod config;
 pub mod telemetry;
 
 pub mod app;
+mod beginning;
 pub mod bench;
 pub mod cli;
 pub mod dial;

@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-/// Learners that a cluster may have, as etcd: each takes the leader's time and votes for nothing.
-pub const LEARNERS_MAX_DEFAULT: usize = 1;
 /// Operations in one branch of a txn (`--max-txn-ops`), as etcd.
 pub const TXN_OPS_DEFAULT: usize = 128;
 /// A client request's size (`--max-request-bytes`), as etcd.

@@ -30,7 +30,11 @@ impl Kv for KvService {
         &self,
         request: Request<RangeRequest>,
     ) -> Result<Response<RangeResponse>, Status> {
-        let answer = self.node.range(request.into_inner()).await.map_err(status::of)?;
+        let request = request.into_inner();
+        if !request.serializable && self.node.is_learner() {
+            return Err(status::not_for_learners());
+        }
+        let answer = self.node.range(request).await.map_err(status::of)?;
         Ok(Response::new(answer.headed(&self.node)))
     }
 

@@ -43,6 +43,11 @@ pub fn of_member(error: MemberError) -> Status {
     Status::new(code, text)
 }
 
+/// A learner only tells what it holds.
+pub fn not_for_learners() -> Status {
+    Status::failed_precondition("etcdserver: rpc not supported for learner")
+}
+
 /// Peer URLs that are none.
 pub fn bad_member_urls() -> Status {
     Status::invalid_argument("etcdserver: given member URLs are invalid")

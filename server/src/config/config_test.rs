@@ -275,7 +275,8 @@ fn refusals_name_the_variable_when_that_is_where_the_value_came_from() {
     for (name, value, expected) in cases {
         assert_eq!(config(&[], &[(name, value)]).map(|_| ()), Err(expected.to_owned()));
     }
-    assert!(config(&["--force-new-cluster=false"], &[("ETCD_FORCE_NEW_CLUSTER", "false")]).is_ok());
+    let forced = config(&["--force-new-cluster"], &[("ETCD_FORCE_NEW_CLUSTER", "false")]);
+    assert!(forced.unwrap().force_new_cluster);
 }
 
 #[test]

@@ -151,6 +151,7 @@ pub static FLAGS: &[Flag] = &[
     flag(Logging, "log-format", Kind::Choice(&["json", "console"]), "json", "one JSON object per line, or text for people"),
     flag(Logging, "log-outputs", Kind::Text, "default", "comma-separated: stderr, stdout, default (stderr), or paths of files to append to"),
 
+    flag(Unsafe, "force-new-cluster", Kind::Bool, "false", "go on alone with this member's data, without the members it names; start the others anew"),
     flag(Unsafe, "unsafe-no-fsync", Kind::Bool, "false", "never wait for the disk; a power loss loses acknowledged writes"),
 
     flag(NoEffect, "logger", Kind::Choice(&["zap"]), "zap", "there is one logger"),
@@ -204,7 +205,6 @@ const fn unsupported(name: &'static str, instead: &'static str) -> Unsupported {
 /// Flags of etcd that are refused by name. `=false` is let through: it asks for nothing.
 #[rustfmt::skip]
 pub static UNSUPPORTED: &[Unsupported] = &[
-    unsupported("force-new-cluster", "restore a snapshot into a new --data-dir"),
     unsupported("discovery", DISCOVERY), unsupported("discovery-srv", DISCOVERY),
     unsupported("discovery-srv-name", DISCOVERY), unsupported("discovery-token", DISCOVERY),
     unsupported("discovery-endpoints", DISCOVERY),

@@ -21,6 +21,7 @@ pub struct Config {
     pub initial_cluster: InitialCluster,
     pub initial_cluster_state: ClusterState,
     pub initial_cluster_token: String,
+    pub force_new_cluster: bool,
     pub strict_reconfig_check: bool,
     pub heartbeat: Duration,
     /// At least five heartbeats.
@@ -48,7 +49,7 @@ pub struct Config {
     pub peer_tls: Tls,
     /// Years.
     pub self_signed_cert_validity: u32,
-    pub max_learners: u64,
+    pub max_learners: usize,
     pub auth: Auth,
     /// Where the configuration was read from, when a file replaced flags and variables.
     pub config_file: Option<PathBuf>,

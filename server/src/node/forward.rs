@@ -13,7 +13,7 @@ use super::handle::Node;
 use super::members::Member;
 use super::peer_hash;
 use super::wire;
-use crate::raft::{Peer, PeerHandler};
+use crate::raft::{Peer, PeerHandler, Roll};
 
 /// What this member does for its peers. Filled once the node exists.
 #[derive(Clone, Default)]
@@ -37,6 +37,11 @@ impl PeerHandler for Door {
             (id.0, Peer { name, peer_urls, client_urls, joining: false })
         });
         Some(members.collect())
+    }
+
+    fn roll(&self) -> BoxFuture<'static, Option<Roll>> {
+        let node = self.0.get().cloned();
+        async move { Some(Box::pin(node?.roll()).await) }.boxed()
     }
 }
 

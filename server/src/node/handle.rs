@@ -184,7 +184,8 @@ impl Node {
     /// Asks this member's own sequencer.
     pub(super) async fn ask_here(&self, ask: Ask) -> Result<Executed, Bounce> {
         let ask = match ask {
-            Ask::Member(change) => return self.change_members_here(change).await,
+            // Rare, and large: it would make every other question's future as large.
+            Ask::Member(change) => return Box::pin(self.change_members_here(change)).await,
             ask => ask,
         };
         let (call, answer) = Call::new(ask);

@@ -35,7 +35,7 @@ impl Node {
     /// Makes the change, as the leader.
     pub(super) async fn change_members_here(&self, ask: MemberAsk) -> Delivery {
         let shared = &self.shared;
-        let _one_at_a_time = shared.changing.lock().await;
+        let alone = shared.changing.lock().await;
         let back = |ask, failure| Err(Bounce::NotExecuted(Box::new(Ask::Member(ask)), failure));
         if shared.reign().is_none() {
             return back(ask, Failure::NotLeader);
@@ -50,6 +50,12 @@ impl Node {
         };
         if let Err(refusal) = judge(shared, &ask, id) {
             return said(shared, Err(refusal));
+        }
+        if ask == MemberAsk::Remove(shared.identity.member.0) {
+            // Whoever leads then is asked to do it: nothing under way here is cut off.
+            drop(alone);
+            self.hand_over_leadership().await;
+            return back(ask, Failure::NotLeader);
         }
         match shared.group().change_members(change(shared, &ask, id)).await {
             Ok(()) => {
@@ -76,7 +82,9 @@ pub enum MemberError {
 }
 
 fn said(shared: &Shared, result: Result<u64, MemberRefusal>) -> Delivery {
-    Ok(Executed { result: Ok(Said::Member(result)), index: shared.applied_index() })
+    let listed = shared.members.load().log_id.map_or(0, |at| at.index);
+    let index = shared.applied_index().max(listed);
+    Ok(Executed { result: Ok(Said::Member(result)), index })
 }
 
 fn change(shared: &Shared, ask: &MemberAsk, id: u64) -> MemberChange {

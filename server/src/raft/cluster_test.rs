@@ -161,6 +161,10 @@ impl PeerHandler for Echo {
     fn members(&self) -> Option<Vec<(u64, Peer)>> {
         None
     }
+
+    fn roll(&self) -> BoxFuture<'static, Option<Roll>> {
+        Box::pin(std::future::ready(None))
+    }
 }
 
 pub struct Cluster {
