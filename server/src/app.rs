@@ -32,7 +32,7 @@ pub fn run(config: Config) -> Result<ExitCode> {
 }
 
 /// Serves until it is told to stop; returns the member, stopped and not yet taken apart.
-async fn serve(config: Config) -> Result<Node> {
+async fn serve(mut config: Config) -> Result<Node> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tracing::info!(
@@ -45,7 +45,7 @@ async fn serve(config: Config) -> Result<Node> {
     // Taken before anything is written: a port in use is the commonest mistake.
     let client_ports = ports::of_clients(&config).await?;
     let (peer_listeners, dialer) = ports::of_peers(&config).await?;
-    let beginning = Box::pin(beginning::find(&config, &dialer)).await?;
+    let beginning = Box::pin(beginning::find(&mut config, &dialer)).await?;
     let node = node::start(parts(&config, beginning, peer_listeners, dialer)).await?;
     if config.checks.initial {
         node.check_before_serving().await?;

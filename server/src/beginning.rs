@@ -4,9 +4,10 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
-use crate::config::{ClusterState, Config, cluster_id, member_id};
+use crate::config::{Bootstrap, ClusterState, Config, InitialCluster, cluster_id, member_id};
+use crate::discovery::{registry, srv};
 use crate::node::{self, Identity, Newcomer};
 use crate::raft::Peer;
 use crate::tls::Dialer;
@@ -19,14 +20,22 @@ pub struct Beginning {
     pub founders: Vec<(MemberId, Peer)>,
 }
 
-/// Finds out who this member is, by asking other members where need be.
-pub async fn find(config: &Config, dialer: &Arc<Dialer>) -> Result<Beginning> {
-    let founding = founding(config);
+/// Finds out who this member is, by asking others where need be. What it finds out about the first
+/// members is put where `--initial-cluster` would have said so.
+pub async fn find(config: &mut Config, dialer: &Arc<Dialer>) -> Result<Beginning> {
     if let Some(identity) = node::identity_on_disk(&config.data_dir, config.wal_dir.as_deref())? {
+        let founding = match config.bootstrap {
+            Bootstrap::Listed => Some(founding(config)),
+            _ => {
+                tracing::info!("discovery is not used since there is data");
+                None
+            }
+        };
         return Ok(continuing(founding, identity, config.initial_cluster_state));
     }
+    discover(config).await?;
     match config.initial_cluster_state {
-        ClusterState::New => Ok(founding),
+        ClusterState::New => Ok(founding(config)),
         ClusterState::Existing => {
             let identity = node::join(&newcomer(config), dialer.clone()).await?;
             tracing::info!(
@@ -39,11 +48,38 @@ pub async fn find(config: &Config, dialer: &Arc<Dialer>) -> Result<Beginning> {
     }
 }
 
+/// Replaces the list of members by one from elsewhere, where flags say so.
+async fn discover(config: &mut Config) -> Result<()> {
+    let found = match &config.bootstrap {
+        Bootstrap::Listed => return Ok(()),
+        Bootstrap::Srv { domain, service } => {
+            let (name, advertised) = (&config.name, &config.initial_advertise_peer_urls);
+            let query = srv::Query { domain, service, name, advertised };
+            srv::initial_cluster(&query, &srv::resolver()?).await?
+        }
+        Bootstrap::Registry(discovery) => {
+            config.initial_cluster_token.clone_from(&discovery.token);
+            let own = config.initial_cluster.to_string();
+            let member = member_id(&own_urls(config), &discovery.token);
+            let joined = registry::join(discovery, member, &own).await;
+            joined.context("failed to join discovery cluster")?
+        }
+    };
+    tracing::info!(found, "discovered the first members");
+    config.initial_cluster = InitialCluster::parse(&found).map_err(anyhow::Error::msg)?;
+    config.check_bootstrap()?;
+    Ok(())
+}
+
 /// With data, the data says who this is. Flags that name the same cluster must name the same
 /// member of it: otherwise this is the data of one of the others, and opening it says so.
-fn continuing(founding: Beginning, found: Identity, state: ClusterState) -> Beginning {
-    match state {
-        ClusterState::New if founding.identity.cluster == found.cluster => founding,
+fn continuing(founding: Option<Beginning>, found: Identity, state: ClusterState) -> Beginning {
+    match founding {
+        Some(founding)
+            if state == ClusterState::New && founding.identity.cluster == found.cluster =>
+        {
+            founding
+        }
         _ => Beginning { identity: found, founders: Vec::new() },
     }
 }
@@ -56,12 +92,18 @@ fn founding(config: &Config) -> Beginning {
         .iter()
         .map(|member| {
             let peer_urls: Vec<String> = member.peer_urls.iter().map(ToString::to_string).collect();
-            let id = member_id(&peer_urls, token);
-            (id, Peer { name: member.name.clone(), peer_urls, ..Peer::default() })
+            // What DNS lists has names that differ from one member to the other, and all founders
+            // must write the same.
+            let name = match config.bootstrap {
+                Bootstrap::Srv { .. } => String::new(),
+                _ => member.name.clone(),
+            };
+            (member.id(token), Peer { name, peer_urls, ..Peer::default() })
         })
         .collect();
     let ids: Vec<MemberId> = founders.iter().map(|(id, _)| *id).collect();
-    let member = member_id(&own_urls(config), token);
+    let listed = config.initial_cluster.member(&config.name).map(|own| own.id(token));
+    let member = listed.unwrap_or_else(|| member_id(&own_urls(config), token));
     Beginning { identity: Identity { cluster: cluster_id(&ids), member }, founders }
 }
 
@@ -105,19 +147,19 @@ mod tests {
 
     #[test]
     fn data_says_who_a_member_is() {
-        let joined = continuing(beginning(1, 2), found(8, 9), ClusterState::New);
+        let joined = continuing(Some(beginning(1, 2)), found(8, 9), ClusterState::New);
         assert_eq!((joined.identity.cluster.0, joined.identity.member.0), (8, 9));
         assert!(joined.founders.is_empty());
         // One that founded the cluster may not have got to found it.
-        let again = continuing(beginning(1, 2), found(1, 2), ClusterState::New);
+        let again = continuing(Some(beginning(1, 2)), found(1, 2), ClusterState::New);
         assert_eq!(again.founders.len(), 1);
-        let later = continuing(beginning(1, 2), found(1, 2), ClusterState::Existing);
+        let later = continuing(Some(beginning(1, 2)), found(1, 2), ClusterState::Existing);
         assert_eq!((later.identity.member.0, later.founders.len()), (2, 0));
     }
 
     #[test]
     fn the_data_of_another_member_does_not_make_this_one_it() {
-        let mixed_up = continuing(beginning(1, 2), found(1, 3), ClusterState::New);
+        let mixed_up = continuing(Some(beginning(1, 2)), found(1, 3), ClusterState::New);
         assert_eq!(mixed_up.identity.member.0, 2, "so the log, which is of 3, refuses to open");
     }
 }

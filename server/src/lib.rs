@@ -42,4 +42,5 @@ mod beginning;
 pub mod bench;
 pub mod cli;
 pub mod dial;
+mod discovery;
 pub mod ports;

@@ -89,6 +89,9 @@ impl ClusterService {
 /// Sorted, as etcd keeps them: at least one, each a scheme, a host and a port and no path.
 fn checked(mut urls: Vec<String>) -> Result<Vec<String>, Status> {
     let is_good = |url: &String| {
+        if url.starts_with("unix://") || url.starts_with("unixs://") {
+            return true;
+        }
         let Ok(uri) = url.parse::<Uri>() else { return false };
         matches!(uri.scheme_str(), Some("http" | "https"))
             && uri.port_u16().is_some()
@@ -96,6 +99,7 @@ fn checked(mut urls: Vec<String>) -> Result<Vec<String>, Status> {
             && !url.ends_with('/')
             && uri.query().is_none()
     };
+    urls.iter_mut().for_each(|url| *url = url.trim().to_owned());
     if urls.is_empty() || !urls.iter().all(is_good) {
         return Err(status::bad_member_urls());
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::address::{self, Url};
+use crate::config::discovery::Bootstrap;
 use crate::config::flags::{self, FLAGS, Flag, Group, Kind};
 use crate::config::options::{
     Auth, Checks, ClusterState, Config, InitialCluster, InitialMember, LogConfig, LogFormat,
@@ -31,6 +32,7 @@ impl Config {
             listen_client_urls: get(values, "listen-client-urls", Url::parse_list)?,
             advertise_client_urls: get(values, "advertise-client-urls", Url::parse_list)?,
             listen_peer_urls: get(values, "listen-peer-urls", Url::parse_list)?,
+            bootstrap: Bootstrap::read(values)?,
             initial_cluster: initial_cluster(values, &name, &advertised_peers)?,
             initial_advertise_peer_urls: advertised_peers,
             initial_cluster_state: match text(values, "initial-cluster-state") {

@@ -269,7 +269,8 @@ fn refusals_name_the_variable_when_that_is_where_the_value_came_from() {
         (
             "ETCD_DISCOVERY",
             "u",
-            "ETCD_DISCOVERY: not supported: name the members in --initial-cluster",
+            "ETCD_DISCOVERY: not supported: name the members in --initial-cluster, or use \
+             --discovery-token and --discovery-endpoints",
         ),
     ];
     for (name, value, expected) in cases {

@@ -80,7 +80,10 @@ pub async fn join(newcomer: &Newcomer, dialer: Arc<Dialer>) -> Result<Identity, 
     let mut rolls = ask_rolls(dialer, &urls).await;
     // One that a quorum has confirmed knows of this member for certain.
     rolls.sort_by_key(|roll| !roll.confirmed);
-    let roll = rolls.into_iter().next().ok_or(JoinError::NoAnswer)?;
+    let Some(roll) = rolls.into_iter().next() else {
+        tracing::warn!(urls = urls.join(","), "no member of the cluster answers");
+        return Err(JoinError::NoAnswer);
+    };
     newcomer.place(&roll)
 }
 

@@ -14,6 +14,7 @@ use super::ask::{Ask, Said};
 use super::error::{Error, Failure};
 use super::handle::{Node, unreachable_answer};
 use super::member_rules::{MemberAsk, MemberRefusal, Rules, Standing};
+use super::metrics;
 use super::shared::Shared;
 use crate::raft::{ChangeError, MemberChange, Peer};
 use crate::types::MemberId;
@@ -26,8 +27,13 @@ const JOIN_ENTRIES: u64 = 64;
 impl Node {
     /// Has the leader change the members. Returns the id of the member concerned.
     pub async fn change_members(&self, ask: MemberAsk) -> Result<MemberId, MemberError> {
+        let promotes = matches!(ask, MemberAsk::Promote(_));
         match self.ask(Ask::Member(ask)).await? {
-            Said::Member(said) => Ok(MemberId(said?)),
+            Said::Member(said) => {
+                let member = said?;
+                metrics::LEARNERS_PROMOTED.inc_by(u64::from(promotes));
+                Ok(MemberId(member))
+            }
             other => Ok(unreachable_answer(&other)?),
         }
     }
@@ -43,6 +49,11 @@ impl Node {
         // The word of a leader that has been deposed counts for nothing.
         if shared.read_index_round().await.is_err() {
             return back(ask, Failure::NoLeader);
+        }
+        // What another leader left half done comes first.
+        if let Err(error) = shared.group().finish_change().await {
+            tracing::warn!(%error, "a change of the members is not ended yet");
+            return back(ask, Failure::NotLeader);
         }
         let id = match &ask {
             MemberAsk::Add { peer_urls, .. } => new_id(peer_urls, shared.clock.unix_ms() / 1000),
