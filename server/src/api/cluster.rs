@@ -10,6 +10,7 @@ use tonic::transport::Uri;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::answer::header_without_revision;
+use super::caller::acting;
 use super::status;
 use crate::node::{self, MemberAsk, Node};
 use crate::types::MemberId;
@@ -19,12 +20,19 @@ pub struct ClusterService {
     pub node: Node,
 }
 
+impl ClusterService {
+    async fn only_root<T>(&self, request: &Request<T>) -> Result<(), Status> {
+        acting(&self.node, request).check_root().await.map_err(status::of)
+    }
+}
+
 #[async_trait]
 impl Cluster for ClusterService {
     async fn member_list(
         &self,
         request: Request<MemberListRequest>,
     ) -> Result<Response<MemberListResponse>, Status> {
+        acting(&self.node, &request).check_known().await.map_err(status::of)?;
         if request.into_inner().linearizable {
             self.node.linearizable().await.map_err(status::of)?;
         }
@@ -37,6 +45,7 @@ impl Cluster for ClusterService {
         &self,
         request: Request<MemberAddRequest>,
     ) -> Result<Response<MemberAddResponse>, Status> {
+        self.only_root(&request).await?;
         let MemberAddRequest { peer_urls, is_learner } = request.into_inner();
         let peer_urls = checked(peer_urls)?;
         let added = self.change(MemberAsk::Add { peer_urls, learner: is_learner }).await?;
@@ -49,6 +58,7 @@ impl Cluster for ClusterService {
         &self,
         request: Request<MemberRemoveRequest>,
     ) -> Result<Response<MemberRemoveResponse>, Status> {
+        self.only_root(&request).await?;
         self.change(MemberAsk::Remove(request.into_inner().id)).await?;
         let (header, members) = self.answer();
         Ok(Response::new(MemberRemoveResponse { header, members }))
@@ -58,6 +68,7 @@ impl Cluster for ClusterService {
         &self,
         request: Request<MemberUpdateRequest>,
     ) -> Result<Response<MemberUpdateResponse>, Status> {
+        self.only_root(&request).await?;
         let MemberUpdateRequest { id, peer_urls } = request.into_inner();
         let peer_urls = checked(peer_urls)?;
         self.change(MemberAsk::Update { id, peer_urls }).await?;
@@ -69,6 +80,7 @@ impl Cluster for ClusterService {
         &self,
         request: Request<MemberPromoteRequest>,
     ) -> Result<Response<MemberPromoteResponse>, Status> {
+        self.only_root(&request).await?;
         self.change(MemberAsk::Promote(request.into_inner().id)).await?;
         let (header, members) = self.answer();
         Ok(Response::new(MemberPromoteResponse { header, members }))

@@ -2,6 +2,7 @@
 //! decisions and reads of the node, and their outcome into answers; decides nothing itself.
 //! [`status`] is the only place that knows gRPC codes and etcd's texts.
 
+mod access;
 mod answer;
 mod auth;
 mod authority;
@@ -29,6 +30,8 @@ mod status;
 pub mod version;
 mod watch;
 
-pub use http::{Cors, Hosts};
+pub use access::{Access, TokenError};
+pub use descriptors::POOL as DESCRIPTORS;
+pub use http::{Cors, Hosts, gateway_json};
 pub use listen::{Address, AddressError, Listener};
 pub use server::{Options, Port, ServeError, Server, Traffic};
