@@ -40,7 +40,9 @@ pub mod config;
 pub mod telemetry;
 
 pub mod app;
+mod beginning;
 pub mod bench;
 pub mod cli;
 pub mod dial;
+mod discovery;
 pub mod ports;
