@@ -29,6 +29,7 @@ pub mod watch;
 
 pub mod backup;
 pub mod raft;
+pub mod srv;
 
 pub mod node;
 
@@ -42,3 +43,4 @@ pub mod bench;
 pub mod cli;
 pub mod dial;
 pub mod ports;
+pub mod proxy;

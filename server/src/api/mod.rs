@@ -29,6 +29,8 @@ mod status;
 pub mod version;
 mod watch;
 
-pub use http::{Cors, Hosts};
+pub use authority::Mended;
+pub use http::{Cors, Gateway, Hosts, is_grpc, reply};
 pub use listen::{Address, AddressError, Listener};
-pub use server::{Options, Port, ServeError, Server, Traffic};
+pub use meter::{Metered, MeteredBody, MeteredFuture, Table, Timing};
+pub use server::{Options, Port, ServeError, Server, Traffic, service_names};

@@ -288,7 +288,7 @@ fn add_services(node: &Node, stopping: &Stopping) -> Routes {
 }
 
 /// What reflection lists.
-fn service_names() -> [&'static str; 13] {
+pub fn service_names() -> [&'static str; 13] {
     use portunus_proto::{etcdserverpb as etcd, portunus::v1, v3electionpb, v3lockpb};
     [
         etcd::kv_server::SERVICE_NAME,
