@@ -62,6 +62,12 @@ pub struct Options {
     pub permit_without_stream: bool,
     #[command(flatten)]
     pub serving: Serving,
+    /// No effect: members have their bounds
+    #[arg(long, value_name = "BYTES")]
+    pub max_send_bytes: Option<u64>,
+    /// No effect: members have their bounds
+    #[arg(long, value_name = "BYTES")]
+    pub max_recv_bytes: Option<u64>,
     /// Log what happens in detail
     #[arg(long)]
     pub debug: bool,
