@@ -204,3 +204,7 @@ fn count(batch: &Batch, members: usize) {
 pub fn at_least(header: ResponseHeader, revision: i64) -> ResponseHeader {
     ResponseHeader { revision: header.revision.max(revision), ..header }
 }
+
+#[cfg(test)]
+#[path = "group_test.rs"]
+mod tests;

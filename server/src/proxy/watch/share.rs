@@ -27,14 +27,14 @@ impl Bearer {
         }
     }
 
+    /// Puts the same on a stream to a member.
     pub fn mark(&self, metadata: &mut MetadataMap) {
         let token = self.token.clone();
         if let Some(Ok(token)) = token.map(MetadataValue::<Ascii>::try_from) {
             metadata.insert("authorization", token);
         }
-        if self.requires_leader {
-            metadata.insert("hasleader", MetadataValue::from_static("true"));
-        }
+        // A member that has lost its leader is to say so: another may have one.
+        metadata.insert("hasleader", MetadataValue::from_static("true"));
     }
 }
 
