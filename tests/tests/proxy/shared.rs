@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::{Result, ensure};
+use etcd_client::{Txn, TxnOp};
 use portunus_proto::etcdserverpb as pb;
 use portunus_proto::etcdserverpb::watch_create_request::FilterType;
 use portunus_tests::{events, eventually};
@@ -178,18 +179,21 @@ async fn filters_and_old_values_and_fragments_stay_apart() -> Result<()> {
     for n in 0..4 {
         direct.put(format!("f/{n}"), vec![b'x'; 1 << 20], None).await?;
     }
+    whole.events(4).await?;
+    pieces.events(4).await?;
     let lease = direct.lease_grant(600, None).await?.id();
-    for n in 0..4 {
-        let options = etcd_client::PutOptions::new().with_lease(lease).with_ignore_value();
-        direct.put(format!("f/{n}"), "", Some(options)).await?;
-    }
-    whole.events(8).await?;
-    pieces.events(8).await?;
-    let end = etcd_client::DeleteOptions::new().with_prefix();
-    direct.delete("f/", Some(end)).await?;
+    let options = etcd_client::PutOptions::new().with_lease(lease).with_ignore_value();
+    let puts = (0..4).map(|n| TxnOp::put(format!("f/{n}"), "", Some(options.clone())));
+    direct.txn(Txn::new().and_then(puts.collect::<Vec<_>>())).await?;
     let answer = whole.next().await?;
     assert_eq!((events(&answer.events).len(), answer.fragment), (4, false));
-    pieces.events(4).await?;
+    let mut told = Vec::new();
+    while told.last().is_none_or(|(_, more)| *more) {
+        let answer = pieces.next().await?;
+        told.push((answer.events.len(), answer.fragment));
+    }
+    assert!(told.len() > 1, "{told:?}");
+    assert_eq!(told.iter().map(|(events, _)| events).sum::<usize>(), 4);
     Ok(())
 }
 
