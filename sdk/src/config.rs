@@ -4,10 +4,10 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use serde::de::DeserializeOwned;
-use serde_json::value::RawValue;
 
+use crate::lines;
+use crate::tape::{self, Node, Wrong};
 use crate::{Result, refuse};
-use crate::{json, lines};
 
 #[derive(Debug)]
 pub(crate) struct Config {
@@ -51,9 +51,7 @@ impl Config {
         let parsed = match &self.text {
             Text::NotUtf8 => Err("it is not UTF-8".to_owned()),
             Text::Lines(text) => lines::parse(text).map_err(|error| error.to_string()),
-            Text::Json(text) => {
-                serde_json::from_slice(text.as_bytes()).map_err(|error| error.to_string())
-            }
+            Text::Json(text) => tape::from_json(text.as_bytes()).map_err(|error| error.to_string()),
         };
         parsed.or_else(|why| refuse(format_args!("configuration of {}: {why}", self.binding)))
     }
@@ -64,12 +62,16 @@ impl Config {
 }
 
 /// The text of one field of an object; of a string, what it stands for.
-fn field(object: &str, name: &str) -> serde_json::Result<Option<String>> {
-    match json::field_of(object.as_bytes(), name)?.map(RawValue::get) {
-        None | Some("null") => Ok(None),
-        Some(text) if text.starts_with('"') => serde_json::from_slice(text.as_bytes()).map(Some),
-        Some(text) => Ok(Some(text.to_owned())),
-    }
+fn field(object: &str, name: &str) -> Result<Option<String>, Wrong> {
+    let nodes = tape::parse(object.as_bytes())?;
+    let found = tape::field(&nodes, name).map(|at| (at, &nodes[at]));
+    Ok(match found {
+        None | Some((_, Node::Null)) => None,
+        Some((_, Node::Text(text))) => Some(text.to_string()),
+        Some((at, _)) => {
+            Some(String::from_utf8_lossy(tape::literal(object.as_bytes(), at)).into_owned())
+        }
+    })
 }
 
 #[cfg(test)]
@@ -130,7 +132,7 @@ mod tests {
         assert!(typo.starts_with("configuration of b: unknown field `nam`"), "{typo}");
         assert_eq!(
             why(b"max-keys = many").to_string(),
-            "configuration of b: max-keys = many is not a number that fits"
+            "configuration of b: max-keys: many is not a number that fits"
         );
     }
 }

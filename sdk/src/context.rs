@@ -171,7 +171,7 @@ impl Item {
     /// # Errors
     /// Refuses with the key and what is wrong.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(&self.value).map_err(|error| {
+        crate::tape::from_json(&self.value).map_err(|error| {
             let reason = format!("the value of {} does not parse: {error}", self.key_text());
             Error(crate::error::Stop::Refuse(reason))
         })

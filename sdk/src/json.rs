@@ -1,11 +1,7 @@
-//! One value out of a JSON text, found without building the rest: types that hold any JSON make a
-//! plugin larger by a quarter.
+//! One value out of a JSON text, without a type for the rest: one that holds any JSON makes a plugin
+//! larger.
 
-use std::borrow::Cow;
-use std::fmt;
-
-use serde::de::{Deserializer as _, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use crate::tape::{self, Node};
 
 /// A string, a number or a truth value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,63 +33,34 @@ impl Scalar {
 /// assert_eq!(pick(value, "address"), None);
 /// ```
 pub fn pick(json: &[u8], field: &str) -> Option<Scalar> {
-    let found = match field.strip_prefix('/') {
-        None => field_of(json, field).ok()??,
+    let nodes = tape::parse(json).ok()?;
+    let mut at = 0;
+    match field.strip_prefix('/') {
+        None => at = tape::field(&nodes, field)?,
         Some(path) => {
-            let mut at: &RawValue = serde_json::from_slice(json).ok()?;
             for step in path.split('/') {
-                at = step_into(at, &step.replace("~1", "/").replace("~0", "~"))?;
-            }
-            at
-        }
-    };
-    match found.get() {
-        "null" => None,
-        text if text.starts_with('"') => serde_json::from_str(text).ok().map(Scalar::Text),
-        text if text.starts_with(['[', '{']) => None,
-        text => Some(Scalar::Literal(text.to_owned())),
-    }
-}
-
-fn step_into<'a>(at: &'a RawValue, step: &str) -> Option<&'a RawValue> {
-    let text = at.get();
-    if text.starts_with('[') {
-        let items: Vec<&RawValue> = serde_json::from_str(text).ok()?;
-        return items.get(step.parse::<usize>().ok()?).copied();
-    }
-    field_of(text.as_bytes(), step).ok()?
-}
-
-/// One field of an object as it is written; the last one of its name.
-pub(crate) fn field_of<'a>(
-    object: &'a [u8],
-    name: &str,
-) -> serde_json::Result<Option<&'a RawValue>> {
-    let mut reader = serde_json::Deserializer::from_slice(object);
-    let found = reader.deserialize_map(Field { name })?;
-    reader.end()?;
-    Ok(found)
-}
-
-struct Field<'n> {
-    name: &'n str,
-}
-
-impl<'de> Visitor<'de> for Field<'_> {
-    type Value = Option<&'de RawValue>;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
-        while let Some((name, value)) = map.next_entry::<Cow<'_, str>, &RawValue>()? {
-            if name == self.name {
-                found = Some(value);
+                at += step_into(&nodes[at..], &step.replace("~1", "/").replace("~0", "~"))?;
             }
         }
-        Ok(found)
+    }
+    match &nodes[at] {
+        Node::Text(text) => Some(Scalar::Text(text.to_string())),
+        Node::Bool(_) | Node::Unsigned(_) | Node::Signed(_) | Node::Float(_) => {
+            let literal = std::str::from_utf8(tape::literal(json, at)).ok()?;
+            Some(Scalar::Literal(literal.to_owned()))
+        }
+        _ => None,
+    }
+}
+
+/// How many nodes further the part of this name or number begins.
+fn step_into(nodes: &[Node<'_>], step: &str) -> Option<usize> {
+    match nodes.first()? {
+        Node::List(count) => {
+            let index = step.parse::<usize>().ok().filter(|index| index < count)?;
+            Some((0..index).fold(1, |at, _| at + tape::extent(&nodes[at..])))
+        }
+        _ => tape::field(nodes, step),
     }
 }
 
@@ -111,6 +78,7 @@ mod tests {
         assert_eq!(text("/b/c").as_deref(), Some("true"));
         assert_eq!(text("/b/d~1e~0").as_deref(), Some("A"));
         assert_eq!(text("/f/1/g").as_deref(), Some("-2.50"));
+        assert_eq!(text("/f/0").as_deref(), Some("1"));
         for broken in [&b""[..], b"{", b"[1]", b"7", b"{} {}", br#"{"a": 1"#] {
             assert_eq!(pick(broken, "a"), None);
         }

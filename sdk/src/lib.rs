@@ -54,6 +54,9 @@
 //! of [`testing`]. In the server they run sandboxed, with bounds on time, memory, reads and
 //! writes, and must not keep anything between two calls. A panic refuses, and its text and place
 //! reach the plugin's log.
+//!
+//! In the server a plugin has a small allocator of the SDK's; without the default feature
+//! `allocator` it has the standard library's, or its own.
 
 extern crate self as portunus_sdk;
 
@@ -76,6 +79,8 @@ mod bindings {
 mod config;
 mod context;
 mod error;
+#[cfg(any(all(target_arch = "wasm32", feature = "allocator"), test))]
+mod heap;
 mod host;
 mod items;
 pub mod json;
@@ -87,6 +92,7 @@ mod queue_condition;
 mod range;
 mod recipe;
 mod rt;
+mod tape;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 mod time;

@@ -56,8 +56,9 @@ impl Lock {
         waiters
     }
 
-    /// Whether nobody who came before the request waits any more. It rests on the place before
-    /// the request's alone, so a release wakes only the next.
+    /// Whether nobody who came before the request waits any more. A request that is told no and
+    /// waits rests on the place before it and not on the holders: it is decided again when it is
+    /// next, so a release wakes nobody else.
     pub fn is_next(&self) -> bool {
         locks::is_next()
     }
@@ -97,7 +98,7 @@ impl Place {
         if self.metadata.is_empty() {
             return Ok(None);
         }
-        serde_json::from_slice(&self.metadata).map(Some).map_err(|error| {
+        crate::tape::from_json(&self.metadata).map(Some).map_err(|error| {
             Error(Stop::Refuse(format!("the lock's metadata does not parse: {error}")))
         })
     }

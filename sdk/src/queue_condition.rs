@@ -87,7 +87,7 @@ impl QueueItem {
     /// # Errors
     /// Refuses when it is not a `T` in JSON.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(&self.payload).map_err(|error| {
+        crate::tape::from_json(&self.payload).map_err(|error| {
             Error(Stop::Refuse(format!("the payload of item {} does not parse: {error}", self.id)))
         })
     }

@@ -7,14 +7,16 @@ use serde::de::DeserializeOwned;
 
 use crate::bindings::host::portunus::plugin::types;
 use crate::error::Stop;
+use crate::tape::{self, Node};
 use crate::{Context, Error, Outcome};
 
 /// A payload or a reply as it is on the wire, instead of JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Bytes(pub Vec<u8>);
 
-/// What a recipe may take after its context: anything that serde can make from JSON, or
-/// [`Bytes`]. An empty payload stands for JSON's `null`, or an object without fields.
+/// What a recipe may take after its context: anything that serde can make from JSON, except for
+/// serde_json's `RawValue`, or [`Bytes`]. An empty payload stands for JSON's `null`, or an object
+/// without fields.
 #[diagnostic::on_unimplemented(
     message = "a recipe cannot take `{Self}`",
     label = "serde cannot make this from a payload",
@@ -28,11 +30,17 @@ pub trait Args: Sized {
 
 impl<T: DeserializeOwned> Args for T {
     fn from_payload(payload: &[u8]) -> Result<Self, String> {
-        // One place that parses, as each is a parser of its own in the guest.
-        let texts: &[&[u8]] = if payload.is_empty() { &[b"null", b"{}"] } else { &[payload] };
+        let parsed;
+        let choices: &[&[Node<'_>]] = if payload.is_empty() {
+            &[&[Node::Null], &[Node::Object(0)]]
+        } else {
+            parsed = tape::parse(payload).map_err(|error| error.to_string())?;
+            &[&parsed]
+        };
+        // One place that reads, as each is a reader of its own in the guest.
         let mut why = String::new();
-        for text in texts {
-            match serde_json::from_slice(text) {
+        for nodes in choices {
+            match tape::read(nodes) {
                 Ok(args) => return Ok(args),
                 Err(error) => why = error.to_string(),
             }

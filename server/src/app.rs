@@ -17,6 +17,7 @@ use crate::node::{self, AutoCompaction, Identity, Node, Options, Parts};
 use crate::ports;
 use crate::raft::{Peer, PeerListener};
 use crate::tls::Dialer;
+use crate::traces::Traces;
 use crate::types::MemberId;
 
 /// Runs a member with this configuration until it is told to stop.
@@ -45,11 +46,13 @@ async fn serve(config: Config) -> Result<Node> {
     // Taken before anything is written: a port in use is the commonest mistake.
     let client_ports = ports::of_clients(&config).await?;
     let (peer_listeners, dialer) = ports::of_peers(&config).await?;
+    let api_options = api_options(&config)?;
     let node = node::start(parts(&config, peer_listeners, dialer)).await?;
     if config.checks.initial {
         node.check_before_serving().await?;
     }
-    let server = api::Server::new(&node, api_options(&config))?;
+    let traces = api_options.traces.clone();
+    let server = api::Server::new(&node, api_options)?;
     let (close, closed) = tokio::sync::oneshot::channel::<()>();
     let mut serving = tokio::spawn(server.serve(client_ports, async move {
         // Closed by being sent to or dropped.
@@ -76,6 +79,9 @@ async fn serve(config: Config) -> Result<Node> {
         drop(close);
         // Its own grace bounds it.
         drop((&mut serving).await);
+        if let Some(traces) = traces {
+            drop(tokio::task::spawn_blocking(move || traces.end()).await);
+        }
         node.stop().await;
     };
     if tokio::time::timeout(SHUTDOWN_GRACE, ending).await.is_err() {
@@ -96,9 +102,12 @@ fn announce(config: &Config) {
     }
 }
 
-fn api_options(config: &Config) -> api::Options {
-    api::Options {
+fn api_options(config: &Config) -> Result<api::Options> {
+    let auth = &config.auth;
+    Ok(api::Options {
+        access: api::Access::new(&auth.token, auth.token_ttl, auth.bcrypt_cost)?,
         extensive_metrics: config.extensive_metrics,
+        traces: config.tracing.as_ref().map(Traces::start).transpose()?,
         slow_call: config.serving.warning_unary_request_duration,
         cors: api::Cors::new(config.cors.clone()),
         hosts: api::Hosts::new(config.serving.host_whitelist.clone()),
@@ -106,7 +115,7 @@ fn api_options(config: &Config) -> api::Options {
         max_concurrent_streams: config.serving.max_concurrent_streams,
         keepalive_interval: config.serving.keepalive_interval,
         keepalive_timeout: config.serving.keepalive_timeout,
-    }
+    })
 }
 
 fn parts(config: &Config, peer_listeners: Vec<PeerListener>, dialer: Arc<Dialer>) -> Parts {

@@ -1,11 +1,18 @@
-//! How commands that are clients reach a server over TLS; options as etcdctl's, variables too.
+//! How commands that are clients reach a server, over TLS and as whom; options as etcdctl's,
+//! variables too.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use tonic::transport::{Channel, Endpoint};
+use portunus_proto::etcdserverpb::AuthenticateRequest;
+use portunus_proto::etcdserverpb::auth_client::AuthClient;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{self, Endpoint};
+use tonic::{Code, Request, Status};
 
 use crate::tls::{ClientOptions, Connector, Dialer, Target};
 
@@ -49,9 +56,53 @@ pub struct Security {
         action = clap::ArgAction::Set
     )]
     insecure_transport: bool,
+    /// Log in as this user: NAME:PASSWORD, or NAME with --password
+    #[arg(long, global = true, env = "ETCDCTL_USER", value_name = "NAME[:PASSWORD]")]
+    user: Option<String>,
+    /// Password of --user; then a colon in it is part of the name
+    #[arg(long, global = true, env = "ETCDCTL_PASSWORD", hide_env_values = true)]
+    password: Option<String>,
+}
+
+/// A connection on which requests carry the token of a login, if there was one.
+pub type Channel = InterceptedService<transport::Channel, Login>;
+
+/// The token of a login.
+#[derive(Clone, Debug, Default)]
+pub struct Login(Option<MetadataValue<Ascii>>);
+
+impl Interceptor for Login {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(token) = &self.0 {
+            request.metadata_mut().insert("token", token.clone());
+        }
+        Ok(request)
+    }
+}
+
+/// Why there is no connection to work with.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Nobody accepts there, or who does cannot be trusted.
+    #[error(transparent)]
+    Transport(#[from] transport::Error),
+    #[error("--user is not let in: {0}")]
+    Login(String),
 }
 
 impl Security {
+    /// Who logs in, and with which password.
+    fn credentials(&self) -> anyhow::Result<Option<(String, String)>> {
+        match (&self.user, &self.password) {
+            (None, _) => Ok(None),
+            (Some(name), Some(password)) => Ok(Some((name.clone(), password.clone()))),
+            (Some(user), None) => match user.split_once(':') {
+                Some((name, password)) => Ok(Some((name.to_owned(), password.to_owned()))),
+                None => bail!("--user {user} needs a password: give {user}:PASSWORD or --password"),
+            },
+        }
+    }
+
     /// Makes connections by these options.
     ///
     /// # Errors
@@ -88,6 +139,7 @@ impl Security {
 pub struct Server {
     endpoint: Endpoint,
     connector: Connector,
+    credentials: Option<(String, String)>,
 }
 
 impl Server {
@@ -101,7 +153,7 @@ impl Server {
         let endpoint = connector
             .endpoint()
             .with_context(|| format!("--endpoints {endpoint} is not host:port"))?;
-        Ok(Self { endpoint, connector })
+        Ok(Self { endpoint, connector, credentials: security.credentials()? })
     }
 
     /// Changes how it is connected to.
@@ -109,12 +161,35 @@ impl Server {
         Self { endpoint: change(self.endpoint), ..self }
     }
 
-    /// Connects.
+    /// Connects, and logs in where there is a user.
     ///
     /// # Errors
-    /// Nobody accepts there, or who does cannot be trusted.
-    pub async fn connect(&self) -> Result<Channel, tonic::transport::Error> {
-        self.endpoint.connect_with_connector(self.connector.clone()).await
+    /// There is no server, or it does not let the user in.
+    pub async fn connect(&self) -> Result<Channel, ConnectError> {
+        let channel = self.endpoint.connect_with_connector(self.connector.clone()).await?;
+        let login = match &self.credentials {
+            None => Login::default(),
+            Some((name, password)) => log_in(channel.clone(), name, password).await?,
+        };
+        Ok(InterceptedService::new(channel, login))
+    }
+}
+
+/// As etcd's clients do, a user is taken for nobody while auth is off.
+async fn log_in(
+    channel: transport::Channel,
+    name: &str,
+    password: &str,
+) -> Result<Login, ConnectError> {
+    let request = AuthenticateRequest { name: name.to_owned(), password: password.to_owned() };
+    match AuthClient::new(channel).authenticate(request).await {
+        Ok(answer) => {
+            let token = answer.into_inner().token.parse();
+            let token = token.map_err(|_| ConnectError::Login("its token is no text".into()))?;
+            Ok(Login(Some(token)))
+        }
+        Err(status) if status.code() == Code::FailedPrecondition => Ok(Login::default()),
+        Err(status) => Err(ConnectError::Login(status.message().to_owned())),
     }
 }
 
@@ -144,6 +219,17 @@ mod tests {
         assert_eq!(url(&["--cacert", "ca.pem"]), "https://h:1");
         assert_eq!(url(&["--insecure-skip-tls-verify"]), "https://h:1");
         assert_eq!(security(&["--cacert=c"]).url("http://h:1"), "http://h:1");
+    }
+
+    #[test]
+    fn a_user_comes_with_its_password_or_not_at_all() {
+        let credentials = |words: &[&str]| security(words).credentials().ok().flatten();
+        let both = |name: &str, password: &str| Some((name.to_owned(), password.to_owned()));
+        assert_eq!(credentials(&[]), None);
+        assert_eq!(credentials(&["--user=ada:se:cret"]), both("ada", "se:cret"));
+        assert_eq!(credentials(&["--user=a:da", "--password=secret"]), both("a:da", "secret"));
+        let error = security(&["--user=ada"]).credentials().expect_err("no password").to_string();
+        assert!(error.contains("--password"), "{error}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod fatal;
 pub mod limits;
 pub mod metrics;
+pub mod traces;
 pub mod types;
 
 pub mod bbolt;
@@ -16,6 +17,7 @@ pub mod wal;
 
 pub mod mvcc;
 
+pub mod auth;
 pub mod lease;
 
 pub mod machine;

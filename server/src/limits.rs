@@ -83,3 +83,7 @@ pub const PARKED_MAX: usize = 65_536;
 /// Free space below which writes are refused: room for raft's own records, one segment and a
 /// checkpoint, so that the node itself never meets a full disk.
 pub const DISK_RESERVE_BYTES: u64 = 192 * 1024 * 1024;
+
+/// Simple tokens whose time is over that are forgotten when a new one is given out: more than one,
+/// so that their number falls, and few enough for one entry.
+pub const TOKENS_FORGOTTEN_AT_ONCE: usize = 16;

@@ -14,6 +14,8 @@ pub struct ReadSet {
     /// The state's revision when the decision began, or its chain did; ranges were seen as of then.
     seen: i64,
     bindings_revision: u64,
+    /// Rights belong to what was read.
+    auth: (bool, u64),
     /// Where each key was last written; `None` when it did not exist.
     keys: BTreeMap<Bytes, Option<Revision>>,
     ranges: Vec<KeyRange>,
@@ -26,7 +28,12 @@ pub struct ReadSet {
 impl ReadSet {
     /// An empty one, for a decision that begins on `state`.
     pub fn on(state: &State) -> Self {
-        Self { seen: state.revision, bindings_revision: state.bindings_revision, ..Self::default() }
+        Self {
+            seen: state.revision,
+            bindings_revision: state.bindings_revision,
+            auth: auth_of(state),
+            ..Self::default()
+        }
     }
 
     /// Notes that `key` was read and `item` found there. The first note of a key counts: whoever
@@ -74,9 +81,10 @@ impl ReadSet {
             && self.ranges_still_valid(head, recent, own)
     }
 
-    /// The part of it that can change without a revision: bindings and leases.
+    /// The part of it that can change without a revision: bindings, rights and leases.
     pub fn conditions_still_valid(&self, head: &State) -> bool {
         self.bindings_revision == head.bindings_revision
+            && self.auth == auth_of(head)
             && self.leases.iter().all(|(id, exists)| head.lease(*id).is_some() == *exists)
             && self.attached.iter().all(|(id, n)| head.leases().attached_count(*id) == *n)
     }
@@ -108,6 +116,10 @@ impl ReadSet {
     pub fn leases(&self) -> impl Iterator<Item = LeaseId> {
         self.leases.keys().chain(self.attached.keys()).copied()
     }
+}
+
+fn auth_of(state: &State) -> (bool, u64) {
+    (state.auth().enabled, state.auth().revision)
 }
 
 /// The keys that the earlier decisions of a chain wrote on a head that is not sequenced yet, each

@@ -1,6 +1,8 @@
 //! `cargo xtask tidy`: the checks that no compiler makes; reads files, writes nothing.
 //! `cargo xtask plugin DIR`: builds a plugin crate into a component that can be deployed.
+//! `cargo xtask fuzz TARGET [SECONDS]`: lets libFuzzer loose on a reader of untrusted bytes.
 
+mod fuzz;
 mod headers;
 mod layers;
 mod tree;
@@ -10,13 +12,19 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
+const TASKS: &str = "tidy, plugin DIR, fuzz TARGET [SECONDS]";
+
 fn main() -> Result<ExitCode> {
     let mut args = std::env::args().skip(1);
-    match args.next().as_deref() {
+    let task = args.next();
+    match task.as_deref() {
         Some("tidy") => Ok(report(&tidy()?)),
         Some("plugin") => build_plugin(args.next()),
-        Some(other) => bail!("no task {other:?}; there are: tidy, plugin DIR"),
-        None => bail!("which task? there are: tidy, plugin DIR"),
+        Some("fuzz") => fuzz::run(args.next(), args.next()),
+        // Cargo, which has been told by `fuzz` to compile through this program.
+        Some(compiler) if compiler.ends_with("rustc") => fuzz::compile(compiler, args.collect()),
+        Some(other) => bail!("no task {other:?}; there are: {TASKS}"),
+        None => bail!("which task? there are: {TASKS}"),
     }
 }
 

@@ -141,7 +141,7 @@ fn held(cx: &Context, name: &str) -> Result<Vec<u8>> {
 /// One key of a barrier.
 fn mark(cx: &Context, kind: &str, name: &str) -> Result<Vec<u8>> {
     if name.is_empty() || name.contains('/') {
-        return invalid(format!("{name:?} is no name: it needs one without a slash"));
+        return invalid(format!("\"{name}\" is no name: it needs one without a slash"));
     }
     Ok(cx.key(format!("{kind}/{name}")))
 }

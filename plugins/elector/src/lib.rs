@@ -123,7 +123,7 @@ struct Topic<'a> {
 impl<'a> Topic<'a> {
     fn named(cx: &'a Context, name: &str) -> Result<Self> {
         if name.is_empty() || name.contains('/') {
-            return invalid(format!("{name:?} is no topic: it needs a name without a slash"));
+            return invalid(format!("\"{name}\" is no topic: it needs a name without a slash"));
         }
         let key = |kind: &str, end: &str| cx.key(format!("{kind}/{name}{end}"));
         let (seat, appointed) = (key("leader", ""), key("appointed", ""));

@@ -147,7 +147,7 @@ impl<'a> At<'a> {
         let required = keywords.get("required").and_then(Value::as_array);
         for name in required.into_iter().flatten().filter_map(Value::as_str) {
             if !fields.contains_key(name) {
-                return self.wrong(format!("{name:?} is required"));
+                return self.wrong(format!("\"{name}\" is required"));
             }
         }
         let known = keywords.get("properties").and_then(Value::as_object);

@@ -146,7 +146,7 @@ struct Group<'a> {
 impl<'a> Group<'a> {
     fn named(cx: &'a Context, name: &str) -> Result<Self> {
         if name.is_empty() || name.contains('/') {
-            return invalid(format!("{name:?} is no group: it needs a name without a slash"));
+            return invalid(format!("\"{name}\" is no group: it needs a name without a slash"));
         }
         let key = |kind: &str, end: &str| cx.key(format!("{kind}/{name}{end}"));
         Ok(Self {

@@ -57,7 +57,7 @@ fn only(cx: &Context, index: &str, entry: &str, key: &[u8]) -> Result {
         None => Ok(()),
         Some(other) => {
             let has = String::from_utf8_lossy(&other.value).into_owned();
-            refuse(format!("{entry:?} is taken by {has}"))
+            refuse(format!("\"{entry}\" is taken by {has}"))
         }
     }
 }

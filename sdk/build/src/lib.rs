@@ -4,6 +4,8 @@
 //! out the same whether it is started by hand or from a build script.
 
 mod names;
+mod paths;
+mod sections;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -34,6 +36,14 @@ pub enum Error {
         /// Why.
         #[source]
         source: std::io::Error,
+    },
+    /// Cargo could not say what the workspace is made of.
+    #[error("cargo cannot describe {workspace}: {why}")]
+    Describe {
+        /// The workspace.
+        workspace: PathBuf,
+        /// What it said.
+        why: String,
     },
     /// Cargo ran and failed; its own output says why.
     #[error("cargo could not build {packages} for {TARGET}")]
@@ -69,15 +79,21 @@ pub fn build(
     packages: &[&str],
     target_dir: &Path,
 ) -> Result<Vec<PathBuf>, Error> {
-    ensure_target(workspace)?;
-    compile(workspace, packages, target_dir)?;
+    let toolchain = ensure_target(workspace)?;
+    let renames = paths::setting(workspace, target_dir, &toolchain)?;
+    compile(workspace, packages, target_dir, &renames)?;
     packages.iter().map(|package| encode(package, target_dir)).collect()
 }
 
-fn compile(workspace: &Path, packages: &[&str], target_dir: &Path) -> Result<(), Error> {
+fn compile(
+    workspace: &Path,
+    packages: &[&str],
+    target_dir: &Path,
+    renames: &str,
+) -> Result<(), Error> {
     let mut cargo = command("CARGO", "cargo", workspace);
     cargo.args(["build", "--release", "--target", TARGET, "--target-dir"]);
-    cargo.arg(target_dir);
+    cargo.arg(target_dir).args(["--config", renames]);
     // A crate that was made just now has no lock file yet.
     if workspace.join("Cargo.lock").exists() {
         cargo.arg("--locked");
@@ -103,12 +119,13 @@ fn encode(package: &str, target_dir: &Path) -> Result<PathBuf, Error> {
 }
 
 /// The component of a core module that carries its contract in a custom section, as the SDK's
-/// bindings make it, with the names of its functions shortened. `Err` is the encoder's text.
+/// bindings make it, with the names of its functions shortened and without what names the tools. `Err` is the encoder's text.
 pub fn component_of(module: &[u8]) -> Result<Vec<u8>, String> {
     ComponentEncoder::default()
         .validate(true)
-        .module(&names::shorten(module))
+        .module(module)
         .and_then(|encoder| encoder.encode())
+        .map(|component| sections::trimmed(&component).unwrap_or(component))
         .map_err(|error| format!("{error:#}"))
 }
 
@@ -116,15 +133,19 @@ fn file_name(package: &str) -> String {
     format!("{}.wasm", package.replace('-', "_"))
 }
 
-/// Installs the target's standard library when the compiler in use does not have it.
-fn ensure_target(workspace: &Path) -> Result<(), Error> {
-    if has_target(workspace)? {
-        return Ok(());
+/// Installs the target's standard library when the compiler in use does not have it, and returns
+/// the compiler's folder.
+fn ensure_target(workspace: &Path) -> Result<PathBuf, Error> {
+    if let Some(toolchain) = toolchain_with_target(workspace)? {
+        return Ok(toolchain);
     }
     let added = command("RUSTUP", "rustup", workspace).args(["target", "add", TARGET]).output();
     let why = match added {
-        Ok(output) if output.status.success() && has_target(workspace)? => return Ok(()),
         Ok(output) => {
+            let found = toolchain_with_target(workspace)?.filter(|_| output.status.success());
+            if let Some(toolchain) = found {
+                return Ok(toolchain);
+            }
             format!("`rustup target add` said: {}", String::from_utf8_lossy(&output.stderr).trim())
         }
         Err(error) => format!("`rustup` does not run: {error}"),
@@ -132,13 +153,15 @@ fn ensure_target(workspace: &Path) -> Result<(), Error> {
     Err(Error::TargetMissing { why })
 }
 
-fn has_target(workspace: &Path) -> Result<bool, Error> {
+fn toolchain_with_target(workspace: &Path) -> Result<Option<PathBuf>, Error> {
     let output = command("RUSTC", "rustc", workspace)
-        .args(["--print", "target-libdir", "--target", TARGET])
+        .args(["--print", "sysroot", "--print", "target-libdir", "--target", TARGET])
         .output()
         .map_err(|source| Error::Start { program: "rustc".to_owned(), source })?;
-    let directory = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    Ok(output.status.success() && Path::new(&directory).is_dir())
+    let text = String::from_utf8_lossy(&output.stdout);
+    let (toolchain, libraries) = text.trim().split_once('\n').unwrap_or_default();
+    let is_there = output.status.success() && Path::new(libraries).is_dir();
+    Ok(is_there.then(|| PathBuf::from(toolchain)))
 }
 
 /// The program that `variable` names, else `default`, without an outer build's settings.

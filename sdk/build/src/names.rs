@@ -1,42 +1,14 @@
 //! The names of a guest's functions, as short as a backtrace can do with: what the compiler leaves
 //! behind is mangled, with types and hashes, and is a sixth of a small plugin.
 
-/// The custom section's name, and its part with the functions.
-const SECTION: &[u8] = b"name";
+use crate::sections::{number, put_number, put_sized, sized};
+
+/// The part with the functions.
 const FUNCTIONS: u8 = 1;
-const CUSTOM: u8 = 0;
-/// The magic number and the version.
-const HEADER_BYTES: usize = 8;
 
-/// The module with short names. One that does not parse stays as it is: the encoder then says what
-/// is wrong with it.
-pub fn shorten(module: &[u8]) -> Vec<u8> {
-    try_shorten(module).unwrap_or_else(|| module.to_vec())
-}
-
-fn try_shorten(module: &[u8]) -> Option<Vec<u8>> {
-    let (header, mut rest) = module.split_at_checked(HEADER_BYTES)?;
-    let mut out = header.to_vec();
-    while let Some((id, after)) = rest.split_first() {
-        rest = after;
-        let content = sized(&mut rest)?;
-        let mut names = content;
-        if *id == CUSTOM && sized(&mut names)? == SECTION {
-            let mut section = Vec::new();
-            put_sized(&mut section, SECTION);
-            section.extend(functions(names)?);
-            out.push(CUSTOM);
-            put_sized(&mut out, &section);
-        } else {
-            out.push(*id);
-            put_sized(&mut out, content);
-        }
-    }
-    Some(out)
-}
-
-/// The part with the functions alone; the others name what no backtrace shows.
-fn functions(mut parts: &[u8]) -> Option<Vec<u8>> {
+/// A section's part with the functions alone; the others name what no backtrace shows. None when
+/// it does not parse.
+pub fn functions(mut parts: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     while let Some((id, after)) = parts.split_first() {
         parts = after;
@@ -112,67 +84,11 @@ fn depths(text: &str) -> impl Iterator<Item = (usize, char, usize)> {
     })
 }
 
-/// Takes a LEB128 number off the front.
-fn number(bytes: &mut &[u8]) -> Option<u32> {
-    let mut number = 0u32;
-    for shift in (0..32).step_by(7) {
-        let (byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        number |= u32::from(byte & 0x7f).checked_shl(shift)?;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
-}
-
-/// Takes bytes behind their length off the front.
-fn sized<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let length = number(bytes)? as usize;
-    let (taken, rest) = bytes.split_at_checked(length)?;
-    *bytes = rest;
-    Some(taken)
-}
-
-fn put_number(out: &mut Vec<u8>, mut number: u32) {
-    while number >= 0x80 {
-        out.push((number & 0x7f) as u8 | 0x80);
-        number >>= 7;
-    }
-    out.push(number as u8);
-}
-
-fn put_sized(out: &mut Vec<u8>, bytes: &[u8]) {
-    put_number(out, u32::try_from(bytes.len()).expect("a module is below 4 GiB"));
-    out.extend(bytes);
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{number, put_number, put_sized, short_name, shorten};
+    use super::{functions, short_name};
 
     const MANGLED: &str = "_ZN8approval4read17h7028407185d14dd4E";
-
-    /// A module with a custom section of ours and one with names.
-    fn module(names: &[u8]) -> Vec<u8> {
-        let mut module = b"\0asm\x01\0\0\0".to_vec();
-        for (name, content) in [(&b"ours"[..], &b"kept"[..]), (b"name", names)] {
-            let mut section = Vec::new();
-            put_sized(&mut section, name);
-            section.extend(content);
-            module.push(0);
-            put_sized(&mut module, &section);
-        }
-        module
-    }
-
-    fn functions(name: &str) -> Vec<u8> {
-        let mut part = vec![1, 200, 1];
-        put_sized(&mut part, name.as_bytes());
-        let mut names = vec![1];
-        put_sized(&mut names, &part);
-        names
-    }
 
     #[test]
     fn a_name_says_what_a_backtrace_needs() {
@@ -194,27 +110,15 @@ mod tests {
     }
 
     #[test]
-    fn names_alone_are_shortened() {
+    fn the_functions_alone_keep_their_names() {
+        let part = |name: &str| {
+            let mut part = vec![1, name.len() as u8 + 4, 1, 200, 1, name.len() as u8];
+            part.extend(name.as_bytes());
+            part
+        };
         let mut long = vec![0, 2, 1, b'm'];
-        long.extend(functions(MANGLED));
-        assert_eq!(shorten(&module(&long)), module(&functions("approval::read")));
-    }
-
-    #[test]
-    fn what_does_not_parse_stays_as_it_is() {
-        let cut = &module(&functions(MANGLED))[..30];
-        for bytes in [&b""[..], b"\0asm", b"\0asm\x01\0\0\0\x01", cut] {
-            assert_eq!(shorten(bytes), bytes);
-        }
-    }
-
-    #[test]
-    fn numbers_are_read_as_they_are_written() {
-        for expected in [0, 127, 128, 16_384, u32::MAX] {
-            let mut bytes = Vec::new();
-            put_number(&mut bytes, expected);
-            assert_eq!(number(&mut &bytes[..]), Some(expected));
-        }
-        assert_eq!(number(&mut &[0xff; 9][..]), None);
+        long.extend(part(MANGLED));
+        assert_eq!(functions(&long), Some(part("approval::read")));
+        assert_eq!(functions(&long[..30]), None);
     }
 }

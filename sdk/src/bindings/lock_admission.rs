@@ -11,13 +11,13 @@
 //   * export-macro-name: export_lock_admission
 //   * pub-export-macro
 #[allow(unfulfilled_lint_expectations, unused_imports)]
-use crate::bindings::host::portunus::plugin::types as __with_name0;
-#[allow(unfulfilled_lint_expectations, unused_imports)]
-use crate::bindings::host::portunus::plugin::store as __with_name1;
+use crate::bindings::host::portunus::plugin::diag as __with_name3;
 #[allow(unfulfilled_lint_expectations, unused_imports)]
 use crate::bindings::host::portunus::plugin::env as __with_name2;
 #[allow(unfulfilled_lint_expectations, unused_imports)]
-use crate::bindings::host::portunus::plugin::diag as __with_name3;
+use crate::bindings::host::portunus::plugin::store as __with_name1;
+#[allow(unfulfilled_lint_expectations, unused_imports)]
+use crate::bindings::host::portunus::plugin::types as __with_name0;
 #[rustfmt::skip]
 #[allow(dead_code, clippy::all)]
 pub mod portunus {
@@ -209,8 +209,9 @@ pub mod portunus {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Whether nobody who came before the request waits any more. Rests on the place before it
-            /// alone, so a release wakes only the next.
+            /// Whether nobody who came before the request waits any more. A request that is told no and
+            /// waits rests on the place before it and not on the holders: it is asked again when it is
+            /// next, so a release wakes nobody else.
             #[allow(async_fn_in_trait)]
             pub fn is_next() -> bool {
                 unsafe {

@@ -22,6 +22,8 @@ pub(crate) struct Draft {
     /// Keys that a policy has to leave alone, as the transaction writes them itself.
     pub(crate) taken: BTreeSet<Vec<u8>>,
     pub(crate) reads: Vec<Span>,
+    /// A lock admission has heard that others wait before its request.
+    pub(crate) is_behind: bool,
 }
 
 impl Draft {
@@ -34,6 +36,7 @@ impl Draft {
             given: 0,
             taken: BTreeSet::new(),
             reads: Vec::new(),
+            is_behind: false,
         }
     }
 

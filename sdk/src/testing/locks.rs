@@ -364,6 +364,8 @@ impl State {
         user: Option<&str>,
     ) -> (Draft, Result<wire::Admission, String>) {
         let (prefix, admit) = plugin.admission.clone().expect("an admitter has an admission");
+        let first_read = draft.reads.len();
+        draft.is_behind = false;
         let holders: Vec<Place> = records::holders(&mut draft, &ask.name);
         let place = records::own(&mut draft, &ask.name, ask.lease)
             .expect("the place was entered, or found, before");
@@ -371,7 +373,13 @@ impl State {
         let request = wire::Request { name: ask.name.clone(), place };
         let context = plugin.context(&prefix, user);
         let subject = Subject::Lock { name: ask.name.clone(), lease: ask.lease };
-        self.run_about(draft, plugin, &prefix, subject, || admit(context, request, holders))
+        let asked = || admit(context, request, holders);
+        let (mut draft, answer) = self.run_about(draft, plugin, &prefix, subject, asked);
+        if draft.is_behind && matches!(answer, Ok(wire::Admission::Wait(_))) {
+            // It rests on the place before it and not on the holders, which were read first.
+            draft.reads.remove(first_read);
+        }
+        (draft, answer)
     }
 }
 

@@ -103,7 +103,7 @@ fn a_call_is_one_transaction_with_typed_ends() {
     let raw = |function, payload: &[u8]| client.call_bytes("r", function, payload).reply_bytes();
     let text = raw("add", b"{\"name\": 1}").expect_err("invalid").to_string();
     assert!(
-        text.starts_with("recipe r cannot use the payload: invalid type: integer `1`"),
+        text.starts_with("recipe r cannot use the payload: name: invalid type: integer `1`"),
         "{text}"
     );
     assert!(raw("add", b"").expect_err("invalid").to_string().contains("missing field `name`"));

@@ -105,7 +105,8 @@ pub(crate) fn is_next(draft: &mut Draft, name: &[u8], lease: i64) -> bool {
     let before = waiting.take_while(|(item, _)| item.lease != lease).last();
     let rests_on = before.map_or_else(|| place_key(name, lease), |(item, _)| item.key.clone());
     draft.reads.push(single(&rests_on));
-    before.is_none()
+    draft.is_behind = before.is_some();
+    !draft.is_behind
 }
 
 /// Who holds, in the order of the tokens.

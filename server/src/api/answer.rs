@@ -2,14 +2,20 @@
 //! reply to the message of its RPC.
 
 use portunus_proto::etcdserverpb::{
-    AlarmResponse, AuthStatusResponse, CompactionResponse, DeleteRangeResponse, DowngradeResponse,
-    HashKvResponse, HashResponse, LeaseGrantResponse, LeaseLeasesResponse, LeaseRevokeResponse,
-    LeaseTimeToLiveResponse, PutResponse, RangeResponse, ResponseHeader, StatusResponse,
-    TxnResponse,
+    AlarmResponse, AuthDisableResponse, AuthEnableResponse, AuthRoleAddResponse,
+    AuthRoleDeleteResponse, AuthRoleGetResponse, AuthRoleGrantPermissionResponse,
+    AuthRoleListResponse, AuthRoleRevokePermissionResponse, AuthStatusResponse,
+    AuthUserAddResponse, AuthUserChangePasswordResponse, AuthUserDeleteResponse,
+    AuthUserGetResponse, AuthUserGrantRoleResponse, AuthUserListResponse,
+    AuthUserRevokeRoleResponse, AuthenticateResponse, CompactionResponse, DeleteRangeResponse,
+    DowngradeResponse, HashKvResponse, HashResponse, LeaseGrantResponse, LeaseLeasesResponse,
+    LeaseRevokeResponse, LeaseTimeToLiveResponse, PutResponse, RangeResponse, ResponseHeader,
+    StatusResponse, TxnResponse,
 };
 use portunus_proto::portunus::v1;
 use tonic::{Request, Response, Status};
 
+use super::caller::acting;
 use super::status;
 use crate::decide::{self, Reply};
 use crate::node::Node;
@@ -61,7 +67,23 @@ macro_rules! replies {
 }
 
 headed!(
+    AuthDisableResponse,
+    AuthEnableResponse,
+    AuthRoleAddResponse,
+    AuthRoleDeleteResponse,
+    AuthRoleGetResponse,
+    AuthRoleGrantPermissionResponse,
+    AuthRoleListResponse,
+    AuthRoleRevokePermissionResponse,
     AuthStatusResponse,
+    AuthUserAddResponse,
+    AuthUserChangePasswordResponse,
+    AuthUserDeleteResponse,
+    AuthUserGetResponse,
+    AuthUserGrantRoleResponse,
+    AuthUserListResponse,
+    AuthUserRevokeRoleResponse,
+    AuthenticateResponse,
     HashKvResponse,
     DowngradeResponse,
     HashResponse,
@@ -102,6 +124,7 @@ where
     M: prost::Message,
     R: FromReply,
 {
+    let node = &acting(node, &request);
     let message = request.into_inner();
     if message.encoded_len() > node.max_request_bytes() {
         return Err(status::request_too_large());

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use http::Extensions;
+use tonic::Request;
 
+use crate::auth;
+use crate::node::Node;
 use crate::tls::Caller;
 
 /// The common name of the caller's verified certificate, in the extensions of each gRPC request of
@@ -20,6 +23,11 @@ impl ClientName {
             extensions.insert(Self(name));
         }
     }
+}
+
+/// The node on behalf of whoever makes the request. Who did not come through the gate is nobody.
+pub fn acting<T>(node: &Node, request: &Request<T>) -> Node {
+    node.acting(request.extensions().get::<auth::Caller>().cloned().unwrap_or_default())
 }
 
 #[cfg(test)]

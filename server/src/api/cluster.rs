@@ -9,6 +9,7 @@ use portunus_proto::etcdserverpb::{
 use tonic::{Request, Response, Status, async_trait};
 
 use super::answer::header_without_revision;
+use super::caller::acting;
 use super::status;
 use crate::node::{self, Node};
 
@@ -17,12 +18,19 @@ pub struct ClusterService {
     pub node: Node,
 }
 
+impl ClusterService {
+    async fn only_root<T>(&self, request: &Request<T>) -> Result<(), Status> {
+        acting(&self.node, request).check_root().await.map_err(status::of)
+    }
+}
+
 #[async_trait]
 impl Cluster for ClusterService {
     async fn member_list(
         &self,
         request: Request<MemberListRequest>,
     ) -> Result<Response<MemberListResponse>, Status> {
+        acting(&self.node, &request).check_known().await.map_err(status::of)?;
         if request.into_inner().linearizable {
             self.node.linearizable().await.map_err(status::of)?;
         }
@@ -33,29 +41,33 @@ impl Cluster for ClusterService {
 
     async fn member_add(
         &self,
-        _request: Request<MemberAddRequest>,
+        request: Request<MemberAddRequest>,
     ) -> Result<Response<MemberAddResponse>, Status> {
+        self.only_root(&request).await?;
         Err(status::not_offered("Cluster.MemberAdd"))
     }
 
     async fn member_remove(
         &self,
-        _request: Request<MemberRemoveRequest>,
+        request: Request<MemberRemoveRequest>,
     ) -> Result<Response<MemberRemoveResponse>, Status> {
+        self.only_root(&request).await?;
         Err(status::not_offered("Cluster.MemberRemove"))
     }
 
     async fn member_update(
         &self,
-        _request: Request<MemberUpdateRequest>,
+        request: Request<MemberUpdateRequest>,
     ) -> Result<Response<MemberUpdateResponse>, Status> {
+        self.only_root(&request).await?;
         Err(status::not_offered("Cluster.MemberUpdate"))
     }
 
     async fn member_promote(
         &self,
-        _request: Request<MemberPromoteRequest>,
+        request: Request<MemberPromoteRequest>,
     ) -> Result<Response<MemberPromoteResponse>, Status> {
+        self.only_root(&request).await?;
         Err(status::not_offered("Cluster.MemberPromote"))
     }
 }

@@ -11,6 +11,7 @@ use portunus_proto::v3electionpb::{
 use tonic::{Request, Response, Status, async_trait};
 
 use super::answer::header_at;
+use super::caller::acting;
 use super::ending::Ending;
 use super::status;
 use crate::node::{Elected, LineError, Node};
@@ -30,13 +31,14 @@ impl Election for ElectionService {
         &self,
         request: Request<CampaignRequest>,
     ) -> Result<Response<CampaignResponse>, Status> {
+        let node = acting(&self.node, &request);
         let end = self.ending.of(request.metadata());
         let CampaignRequest { name, lease, value } = request.into_inner();
         let (mut place, standing) =
-            self.node.stand(&name, LeaseId(lease), value).await.map_err(refused)?;
+            node.stand(&name, LeaseId(lease), value).await.map_err(refused)?;
         if !standing.is_first {
             tokio::select! {
-                turn = self.node.await_turn(&name, &place) => turn.map_err(refused)?,
+                turn = node.await_turn(&name, &place) => turn.map_err(refused)?,
                 status = end => {
                     place.hand_over();
                     return Err(status);
@@ -55,11 +57,12 @@ impl Election for ElectionService {
         &self,
         request: Request<ProclaimRequest>,
     ) -> Result<Response<ProclaimResponse>, Status> {
+        let node = acting(&self.node, &request);
         let ProclaimRequest { leader, value } = request.into_inner();
         let leader = leader.ok_or_else(no_leader_field)?;
         let lease = LeaseId(leader.lease);
-        let lease = self.node.lease_or_own(lease).await.map_err(status::of_recipe)?;
-        let proclaimed = self.node.proclaim(&leader.key, leader.rev, lease, value).await;
+        let lease = node.lease_or_own(lease).await.map_err(status::of_recipe)?;
+        let proclaimed = node.proclaim(&leader.key, leader.rev, lease, value).await;
         let revision = proclaimed.map_err(status::of_recipe)?.ok_or_else(not_leader)?;
         Ok(Response::new(ProclaimResponse { header: Some(header_at(revision, &self.node)) }))
     }
@@ -68,8 +71,10 @@ impl Election for ElectionService {
         &self,
         request: Request<LeaderRequest>,
     ) -> Result<Response<LeaderResponse>, Status> {
+        let node = acting(&self.node, &request);
         let name = request.into_inner().name;
-        let elected = self.node.elected(&name).await.map_err(status::of_recipe)?;
+        node.check_prefix(&[&name[..], b"/"].concat()).await.map_err(status::of_recipe)?;
+        let elected = node.elected(&name).await.map_err(status::of_recipe)?;
         let elected = elected.ok_or_else(|| Status::unknown("election: no leader"))?;
         Ok(Response::new(answer(elected, &self.node)))
     }
@@ -77,9 +82,12 @@ impl Election for ElectionService {
     type ObserveStream = Leaders;
 
     async fn observe(&self, request: Request<LeaderRequest>) -> Result<Response<Leaders>, Status> {
+        let node = acting(&self.node, &request);
         let end = self.ending.of(request.metadata());
-        let observation = self.node.observe(request.into_inner().name);
-        let node = self.node.clone();
+        let name = request.into_inner().name;
+        node.check_prefix(&[&name[..], b"/"].concat()).await.map_err(status::of_recipe)?;
+        let observation = node.observe(name);
+        let node = node.clone();
         let seen = stream::unfold(Some(observation), move |observation| {
             let node = node.clone();
             async move {
@@ -97,8 +105,9 @@ impl Election for ElectionService {
         &self,
         request: Request<ResignRequest>,
     ) -> Result<Response<ResignResponse>, Status> {
+        let node = acting(&self.node, &request);
         let leader = request.into_inner().leader.ok_or_else(no_leader_field)?;
-        let resigned = self.node.resign(&leader.key, leader.rev).await;
+        let resigned = node.resign(&leader.key, leader.rev).await;
         let revision = resigned.map_err(status::of_recipe)?;
         Ok(Response::new(ResignResponse { header: Some(header_at(revision, &self.node)) }))
     }

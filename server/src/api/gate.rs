@@ -14,6 +14,7 @@ use tonic::codegen::Service;
 use tonic::codegen::http::{HeaderMap, HeaderName, Request, Response};
 use tonic::server::NamedService;
 
+use super::access::Credentials;
 use super::status;
 use crate::node::Failure;
 use crate::raft::Leadership;
@@ -31,11 +32,17 @@ pub fn requires_leader(headers: &HeaderMap) -> bool {
 pub struct Gate<S> {
     inner: S,
     leadership: watch::Receiver<Leadership>,
+    credentials: Option<Credentials>,
 }
 
 impl<S> Gate<S> {
     pub fn new(inner: S, leadership: watch::Receiver<Leadership>) -> Self {
-        Self { inner, leadership }
+        Self { inner, leadership, credentials: None }
+    }
+
+    /// Has the gate find out who calls.
+    pub fn with(self, credentials: &Credentials) -> Self {
+        Self { credentials: Some(credentials.clone()), ..self }
     }
 
     fn check(&self, headers: &HeaderMap) -> Result<(), Status> {
@@ -69,7 +76,12 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        if let Some(credentials) = &self.credentials {
+            let headers = std::mem::take(request.headers_mut());
+            credentials.note(&headers, request.extensions_mut());
+            *request.headers_mut() = headers;
+        }
         match self.check(request.headers()) {
             Ok(()) => {
                 let reword: fn(Answer) -> Answer = status::reword_transport_refusal;

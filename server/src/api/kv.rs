@@ -11,6 +11,7 @@ use portunus_proto::etcdserverpb::{
 use tonic::{Request, Response, Status, async_trait};
 
 use super::answer::{Headed, header_at, write};
+use super::caller::acting;
 use super::ending::Ending;
 use super::status;
 use crate::decide;
@@ -30,7 +31,8 @@ impl Kv for KvService {
         &self,
         request: Request<RangeRequest>,
     ) -> Result<Response<RangeResponse>, Status> {
-        let answer = self.node.range(request.into_inner()).await.map_err(status::of)?;
+        let node = acting(&self.node, &request);
+        let answer = node.range(request.into_inner()).await.map_err(status::of)?;
         Ok(Response::new(answer.headed(&self.node)))
     }
 
@@ -41,8 +43,8 @@ impl Kv for KvService {
         request: Request<RangeRequest>,
     ) -> Result<Response<RangeStream>, Status> {
         let end = self.ending.of(request.metadata());
-        let pieces = self.node.range_stream(request.into_inner()).await.map_err(status::of)?;
-        let node = self.node.clone();
+        let node = acting(&self.node, &request);
+        let pieces = node.range_stream(request.into_inner()).await.map_err(status::of)?;
         let pieces = pieces.map(move |piece| match piece {
             Ok(piece) => Ok(with_member(piece, &node)),
             Err(error) => Err(status::of(error)),

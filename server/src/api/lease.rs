@@ -12,7 +12,9 @@ use portunus_proto::etcdserverpb::{
 };
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
+use super::access::Credentials;
 use super::answer::{Headed, header_at, write};
+use super::caller::acting;
 use super::ending::Ending;
 use super::status;
 use crate::decide;
@@ -27,6 +29,7 @@ const KEEP_ALIVES_IN_FLIGHT: usize = 64;
 pub struct LeaseService {
     pub node: Node,
     pub ending: Ending,
+    pub credentials: Credentials,
 }
 
 type KeepAlives = Pin<Box<dyn Stream<Item = Result<LeaseKeepAliveResponse, Status>> + Send>>;
@@ -54,10 +57,10 @@ impl Lease for LeaseService {
         request: Request<Streaming<LeaseKeepAliveRequest>>,
     ) -> Result<Response<KeepAlives>, Status> {
         let end = self.ending.of(request.metadata());
-        let node = self.node.clone();
+        let (node, credentials) = (acting(&self.node, &request), self.credentials.clone());
         let kept = request
             .into_inner()
-            .map(move |asked| keep_alive(node.clone(), asked))
+            .map(move |asked| keep_alive(credentials.again(&node), asked))
             .buffered(KEEP_ALIVES_IN_FLIGHT);
         Ok(Response::new(Box::pin(end.cut(kept))))
     }
@@ -66,8 +69,9 @@ impl Lease for LeaseService {
         &self,
         request: Request<LeaseTimeToLiveRequest>,
     ) -> Result<Response<LeaseTimeToLiveResponse>, Status> {
+        let node = acting(&self.node, &request);
         let LeaseTimeToLiveRequest { id, keys } = request.into_inner();
-        let left = self.node.lease_time_to_live(LeaseId(id), keys).await.map_err(status::of)?;
+        let left = node.lease_time_to_live(LeaseId(id), keys).await.map_err(status::of)?;
         let answer = LeaseTimeToLiveResponse {
             header: None,
             id,
@@ -80,9 +84,9 @@ impl Lease for LeaseService {
 
     async fn lease_leases(
         &self,
-        _request: Request<LeaseLeasesRequest>,
+        request: Request<LeaseLeasesRequest>,
     ) -> Result<Response<LeaseLeasesResponse>, Status> {
-        let ids = self.node.leases().await.map_err(status::of)?;
+        let ids = acting(&self.node, &request).leases().await.map_err(status::of)?;
         let leases = ids.into_iter().map(|LeaseId(id)| LeaseStatus { id }).collect();
         Ok(Response::new(LeaseLeasesResponse { header: None, leases }.headed(&self.node)))
     }

@@ -9,10 +9,11 @@ use tokio::sync::oneshot;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::answer::header_at;
+use super::caller::acting;
 use super::ending::Ending;
 use super::status;
-use crate::decide::{self, Reply};
-use crate::node::{LineError, Node};
+use crate::decide::{self, LockRefusal, Refusal, Reply};
+use crate::node::{Error, LineError, Node};
 use crate::types::LeaseId;
 
 /// Serves etcd's Lock service.
@@ -24,16 +25,23 @@ pub struct LockService {
 #[async_trait]
 impl Lock for LockService {
     async fn lock(&self, request: Request<LockRequest>) -> Result<Response<LockResponse>, Status> {
+        let node = acting(&self.node, &request);
         let end = self.ending.of(request.metadata());
         let LockRequest { name, lease } = request.into_inner();
-        if self.node.admits_lock(&name) {
-            return self.lock_admitted(name, lease, end).await;
+        if node.admits_lock(&name) {
+            return self.lock_admitted(&node, name, lease, end).await;
         }
-        let taken = self.node.line_up(name.clone(), LeaseId(lease), Vec::new().into()).await;
-        let (mut place, standing) = taken.map_err(refused)?;
+        let taken = node.line_up(name.clone(), LeaseId(lease), Vec::new().into()).await;
+        let (mut place, standing) = match taken {
+            // The leader knows of a plugin that this member has not heard of yet.
+            Err(LineError::Node(Error::Refused(Refusal::Lock(LockRefusal::Admitted {
+                ..
+            })))) => return self.lock_admitted(&node, name, lease, end).await,
+            taken => taken.map_err(refused)?,
+        };
         let mut revision = place.at;
         if !standing.is_first {
-            let turn = self.node.await_turn(&name, &place);
+            let turn = node.await_turn(&name, &place);
             revision = tokio::select! {
                 turn = turn => turn.map_err(refused)?,
                 status = end => {
@@ -51,14 +59,15 @@ impl Lock for LockService {
         &self,
         request: Request<UnlockRequest>,
     ) -> Result<Response<UnlockResponse>, Status> {
+        let node = acting(&self.node, &request);
         let UnlockRequest { key } = request.into_inner();
-        if let Some(held) = self.node.admitted_place(&key) {
-            let released = self.node.release(held).await.map_err(status::of_recipe)?;
+        if let Some(held) = node.admitted_place(&key) {
+            let released = node.release(held).await.map_err(status::of_recipe)?;
             let header = Some(header_at(released.0, &self.node));
             return Ok(Response::new(UnlockResponse { header }));
         }
         let delete = pb::DeleteRangeRequest { key, ..Default::default() };
-        let reply = self.node.write(decide::Request::DeleteRange(delete)).await;
+        let reply = node.write(decide::Request::DeleteRange(delete)).await;
         let Reply::DeleteRange(done) = reply.map_err(status::of_recipe)? else {
             return Err(status::answer_of_another_kind());
         };
@@ -71,6 +80,7 @@ impl LockService {
     /// A lock whose plugins decide: taken as one of our own, and answered in etcd's terms.
     async fn lock_admitted(
         &self,
+        node: &Node,
         name: Bytes,
         lease: i64,
         end: impl Future<Output = Status>,
@@ -78,7 +88,7 @@ impl LockService {
         let request = LockAcquireRequest { names: vec![name.clone()], lease, ..Default::default() };
         let (stopped, stop) = oneshot::channel();
         let stop = async move { drop(stop.await) };
-        let acquiring = self.node.acquire(request, stop);
+        let acquiring = node.acquire(request, stop);
         tokio::pin!(acquiring);
         let acquired = tokio::select! {
             acquired = &mut acquiring => acquired,
@@ -89,8 +99,13 @@ impl LockService {
                 return Err(status);
             }
         };
-        let Some(acquired) = acquired.map_err(status::of_recipe)? else {
-            return Err(status::answer_of_another_kind());
+        let acquired = match acquired {
+            Ok(Some(acquired)) => acquired,
+            Ok(None) => return Err(status::answer_of_another_kind()),
+            Err(Error::Refused(Refusal::Lock(LockRefusal::Lost { .. }))) => {
+                return Err(refused(LineError::Lost));
+            }
+            Err(error) => return Err(status::of_recipe(error)),
         };
         let key = acquired.places.first().map(|place| decide::lock::place_of(&name, &place.key));
         let header = Some(header_at(acquired.revision, &self.node));

@@ -13,6 +13,7 @@ use portunus_proto::portunus::v1::{
 use tonic::{Request, Response, Status, async_trait};
 
 use super::answer::header_at;
+use super::caller::acting;
 use super::ending::Ending;
 use super::status;
 use crate::node::{LockNews, Node};
@@ -32,10 +33,11 @@ impl Lock for LocksService {
         &self,
         request: Request<LockAcquireRequest>,
     ) -> Result<Response<LockAcquireResponse>, Status> {
+        let node = acting(&self.node, &request);
         let end = self.ending.of(request.metadata());
         let mut ended = None;
         let stop = async { ended = Some(end.await) };
-        let acquired = self.node.acquire(request.into_inner(), stop).await;
+        let acquired = node.acquire(request.into_inner(), stop).await;
         if let Some(status) = ended {
             return Err(status);
         }
@@ -49,7 +51,8 @@ impl Lock for LocksService {
         &self,
         request: Request<LockReleaseRequest>,
     ) -> Result<Response<LockReleaseResponse>, Status> {
-        let released = self.node.release(request.into_inner()).await;
+        let node = acting(&self.node, &request);
+        let released = node.release(request.into_inner()).await;
         let (revision, released) = released.map_err(status::of)?;
         let header = Some(header_at(revision, &self.node));
         Ok(Response::new(LockReleaseResponse { header, released }))
@@ -59,7 +62,10 @@ impl Lock for LocksService {
         &self,
         request: Request<LockDescribeRequest>,
     ) -> Result<Response<LockDescribeResponse>, Status> {
-        let described = self.node.describe_lock(request.into_inner().name).await;
+        let node = acting(&self.node, &request);
+        let name = request.into_inner().name;
+        node.check_prefix(&[&name[..], b"/"].concat()).await.map_err(status::of)?;
+        let described = node.describe_lock(name).await;
         let (revision, described) = described.map_err(status::of)?;
         let header = Some(header_at(revision, &self.node));
         Ok(Response::new(LockDescribeResponse { header, ..described }))
@@ -69,7 +75,8 @@ impl Lock for LocksService {
         &self,
         request: Request<LockRevocationRequest>,
     ) -> Result<Response<LockRevocationResponse>, Status> {
-        let asked = self.node.request_revocation(request.into_inner()).await;
+        let node = acting(&self.node, &request);
+        let asked = node.request_revocation(request.into_inner()).await;
         let (revision, asked) = asked.map_err(status::of)?;
         let header = Some(header_at(revision, &self.node));
         Ok(Response::new(LockRevocationResponse { header, asked }))
@@ -81,10 +88,12 @@ impl Lock for LocksService {
         &self,
         request: Request<LockFollowRequest>,
     ) -> Result<Response<Notices>, Status> {
+        let node = acting(&self.node, &request);
         let end = self.ending.of(request.metadata());
         let LockFollowRequest { name, lease } = request.into_inner();
-        let course = self.node.follow_lock(name, LeaseId(lease)).await.map_err(status::of)?;
-        let node = self.node.clone();
+        node.check_prefix(&[&name[..], b"/"].concat()).await.map_err(status::of)?;
+        let course = node.follow_lock(name, LeaseId(lease)).await.map_err(status::of)?;
+        let node = node.clone();
         let notices = stream::unfold(Some(course), move |course| {
             let node = node.clone();
             async move {

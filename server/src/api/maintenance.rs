@@ -14,6 +14,7 @@ use portunus_proto::etcdserverpb::{
 use tonic::{Request, Response, Status, async_trait};
 
 use super::answer::{Headed, write};
+use super::caller::acting;
 use super::{downgrade, snapshot, status, version};
 use crate::decide;
 use crate::node::Node;
@@ -24,6 +25,12 @@ const NO_QUOTA: i64 = -1;
 /// Serves etcd's Maintenance service.
 pub struct MaintenanceService {
     pub node: Node,
+}
+
+impl MaintenanceService {
+    async fn only_root<T>(&self, request: &Request<T>) -> Result<(), Status> {
+        acting(&self.node, request).check_root().await.map_err(status::of)
+    }
 }
 
 #[async_trait]
@@ -37,8 +44,9 @@ impl Maintenance for MaintenanceService {
 
     async fn status(
         &self,
-        _request: Request<StatusRequest>,
+        request: Request<StatusRequest>,
     ) -> Result<Response<StatusResponse>, Status> {
+        acting(&self.node, &request).check_known().await.map_err(status::of)?;
         let now = self.node.status();
         let answer = StatusResponse {
             header: None,
@@ -62,15 +70,17 @@ impl Maintenance for MaintenanceService {
     /// compactions freed no longer counts, as operators rely on before they clear an alarm.
     async fn defragment(
         &self,
-        _request: Request<DefragmentRequest>,
+        request: Request<DefragmentRequest>,
     ) -> Result<Response<DefragmentResponse>, Status> {
+        self.only_root(&request).await?;
         self.node.defragment().await.map_err(status::of_failure)?;
         Ok(Response::new(DefragmentResponse { header: None }))
     }
 
     /// The hash of everything up to the current revision. etcd hashes its file here, which clients
     /// can only compare between members that were never compacted differently.
-    async fn hash(&self, _request: Request<HashRequest>) -> Result<Response<HashResponse>, Status> {
+    async fn hash(&self, request: Request<HashRequest>) -> Result<Response<HashResponse>, Status> {
+        self.only_root(&request).await?;
         let hashed = self.node.hash_kv(0).await.map_err(status::of)?;
         Ok(Response::new(HashResponse { header: None, hash: hashed.hash }.headed(&self.node)))
     }
@@ -79,6 +89,7 @@ impl Maintenance for MaintenanceService {
         &self,
         request: Request<HashKvRequest>,
     ) -> Result<Response<HashKvResponse>, Status> {
+        self.only_root(&request).await?;
         let hashed = self.node.hash_kv(request.into_inner().revision).await.map_err(status::of)?;
         let answer = HashKvResponse {
             header: None,
@@ -94,8 +105,9 @@ impl Maintenance for MaintenanceService {
 
     async fn snapshot(
         &self,
-        _request: Request<SnapshotRequest>,
+        request: Request<SnapshotRequest>,
     ) -> Result<Response<Self::SnapshotStream>, Status> {
+        self.only_root(&request).await?;
         let file = self.node.snapshot_file().await.map_err(status::of_failure)?;
         Ok(Response::new(Box::pin(snapshot::stream(file))))
     }
@@ -104,6 +116,7 @@ impl Maintenance for MaintenanceService {
         &self,
         request: Request<MoveLeaderRequest>,
     ) -> Result<Response<MoveLeaderResponse>, Status> {
+        self.only_root(&request).await?;
         let target = request.into_inner().target_id;
         self.node.move_leader(target).await.map_err(status::of_failure)?;
         Ok(Response::new(MoveLeaderResponse { header: None }))
@@ -113,6 +126,7 @@ impl Maintenance for MaintenanceService {
         &self,
         request: Request<DowngradeRequest>,
     ) -> Result<Response<DowngradeResponse>, Status> {
+        self.only_root(&request).await?;
         let request = request.into_inner();
         match request.action() {
             DowngradeAction::Validate => {

@@ -2,6 +2,7 @@
 //! decisions and reads of the node, and their outcome into answers; decides nothing itself.
 //! [`status`] is the only place that knows gRPC codes and etcd's texts.
 
+mod access;
 mod answer;
 mod auth;
 mod authority;
@@ -29,8 +30,10 @@ mod status;
 pub mod version;
 mod watch;
 
+pub use access::{Access, TokenError};
 pub use authority::Mended;
-pub use http::{Cors, Gateway, Hosts, is_grpc, reply};
+pub use descriptors::POOL as DESCRIPTORS;
+pub use http::{Cors, Gateway, Hosts, gateway_json, is_grpc, reply};
 pub use listen::{Address, AddressError, Listener};
 pub use meter::{Metered, MeteredBody, MeteredFuture, Table, Timing};
 pub use server::{Options, Port, ServeError, Server, Traffic, service_names};

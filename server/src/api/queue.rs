@@ -19,6 +19,7 @@ use portunus_proto::portunus::v1::{
 use tonic::{Request, Response, Status, async_trait};
 
 use super::answer::header_at;
+use super::caller::acting;
 use super::ending::Ending;
 use super::status;
 use crate::node::{Error, Node};
@@ -34,11 +35,11 @@ type Answer<T> = Result<Response<T>, Status>;
 
 impl QueueService {
     /// Asks the queue what does not wait for long.
-    async fn ask(&self, ask: Ask) -> Result<QueueSaid, Status> {
+    async fn ask(&self, node: &Node, ask: Ask) -> Result<QueueSaid, Status> {
         let whole = QueueAsk { ask: Some(ask), readiness: None };
         self.check_size(&whole)?;
         let ask = whole.ask.ok_or_else(status::answer_of_another_kind)?;
-        self.node.queue(ask).await.map_err(status::of)
+        node.queue(ask).await.map_err(status::of)
     }
 
     fn check_size(&self, message: &impl prost::Message) -> Result<(), Status> {
@@ -69,11 +70,12 @@ macro_rules! headed {
 #[async_trait]
 impl Queue for QueueService {
     async fn enqueue(&self, request: Request<QueueEnqueueRequest>) -> Answer<QueueEnqueueResponse> {
+        let node = acting(&self.node, &request);
         let end = self.ending.of(request.metadata());
         let request = request.into_inner();
         self.check_size(&request)?;
         let said = tokio::select! {
-            said = self.node.enqueue(request) => said.map_err(status::of)?,
+            said = node.enqueue(request) => said.map_err(status::of)?,
             status = end => return Err(status),
         };
         match said.said {
@@ -83,6 +85,7 @@ impl Queue for QueueService {
     }
 
     async fn dequeue(&self, request: Request<QueueDequeueRequest>) -> Answer<QueueDequeueResponse> {
+        let node = acting(&self.node, &request);
         let end = self.ending.of(request.metadata());
         let request = request.into_inner();
         let patience = match u64::try_from(request.timeout_ms) {
@@ -96,7 +99,7 @@ impl Queue for QueueService {
             }
         };
         tokio::select! {
-            taken = self.node.dequeue(request) => {
+            taken = node.dequeue(request) => {
                 let (revision, taken) = taken.map_err(status::of)?;
                 headed!(self, revision, taken)
             }
@@ -108,9 +111,10 @@ impl Queue for QueueService {
     type ConsumeStream = Deliveries;
 
     async fn consume(&self, request: Request<QueueConsumeRequest>) -> Answer<Deliveries> {
+        let node = acting(&self.node, &request);
         let end = self.ending.of(request.metadata());
-        let consumer = self.node.consume(request.into_inner()).await.map_err(status::of)?;
-        let node = self.node.clone();
+        let consumer = node.consume(request.into_inner()).await.map_err(status::of)?;
+        let node = node.clone();
         let deliveries = stream::unfold(Some(consumer), move |consumer| {
             let node = node.clone();
             async move {
@@ -129,7 +133,8 @@ impl Queue for QueueService {
     }
 
     async fn ack(&self, request: Request<QueueAckRequest>) -> Answer<QueueAckResponse> {
-        let said = self.ask(Ask::Ack(request.into_inner())).await?;
+        let node = acting(&self.node, &request);
+        let said = self.ask(&node, Ask::Ack(request.into_inner())).await?;
         match said.said {
             Some(Said::Acked(acked)) => headed!(self, said.revision, acked),
             _ => Err(status::answer_of_another_kind()),
@@ -137,14 +142,16 @@ impl Queue for QueueService {
     }
 
     async fn nack(&self, request: Request<QueueNackRequest>) -> Answer<QueueNackResponse> {
-        let said = self.ask(Ask::Nack(request.into_inner())).await?;
+        let node = acting(&self.node, &request);
+        let said = self.ask(&node, Ask::Nack(request.into_inner())).await?;
         headed!(self, said.revision, QueueNackResponse::default())
     }
 
     async fn extend(&self, request: Request<QueueExtendRequest>) -> Answer<QueueExtendResponse> {
+        let node = acting(&self.node, &request);
         let mut request = request.into_inner();
         request.own_lease = rand::random_range(1..=i64::MAX);
-        let said = self.ask(Ask::Extend(request)).await?;
+        let said = self.ask(&node, Ask::Extend(request)).await?;
         match said.said {
             Some(Said::Extended(extended)) => headed!(self, said.revision, extended),
             _ => Err(status::answer_of_another_kind()),
@@ -152,25 +159,33 @@ impl Queue for QueueService {
     }
 
     async fn peek(&self, request: Request<QueuePeekRequest>) -> Answer<QueuePeekResponse> {
-        let peeked: Result<_, Error> = self.node.queue_peek(request.into_inner()).await;
+        let node = acting(&self.node, &request);
+        let request = request.into_inner();
+        node.check_prefix(&[&request.queue[..], b"/"].concat()).await.map_err(status::of)?;
+        let peeked: Result<_, Error> = node.queue_peek(request).await;
         let (revision, items) = peeked.map_err(status::of)?;
         headed!(self, revision, QueuePeekResponse { header: None, items })
     }
 
     async fn stats(&self, request: Request<QueueStatsRequest>) -> Answer<QueueStatsResponse> {
-        let stats = self.node.queue_stats(request.into_inner().queue).await;
+        let node = acting(&self.node, &request);
+        let queue = request.into_inner().queue;
+        node.check_prefix(&[&queue[..], b"/"].concat()).await.map_err(status::of)?;
+        let stats = node.queue_stats(queue).await;
         let (revision, stats) = stats.map_err(status::of)?;
         headed!(self, revision, stats)
     }
 
     async fn remove(&self, request: Request<QueueRemoveRequest>) -> Answer<QueueRemoveResponse> {
-        let said = self.ask(Ask::Remove(request.into_inner())).await?;
+        let node = acting(&self.node, &request);
+        let said = self.ask(&node, Ask::Remove(request.into_inner())).await?;
         let removed = Self::counted(&said) > 0;
         headed!(self, said.revision, QueueRemoveResponse { header: None, removed })
     }
 
     async fn purge(&self, request: Request<QueuePurgeRequest>) -> Answer<QueuePurgeResponse> {
-        let said = self.ask(Ask::Purge(request.into_inner())).await?;
+        let node = acting(&self.node, &request);
+        let said = self.ask(&node, Ask::Purge(request.into_inner())).await?;
         let removed = Self::counted(&said);
         headed!(self, said.revision, QueuePurgeResponse { header: None, removed })
     }
@@ -179,18 +194,23 @@ impl Queue for QueueService {
         &self,
         request: Request<QueueConfigureRequest>,
     ) -> Answer<QueueConfigureResponse> {
-        let said = self.ask(Ask::Configure(request.into_inner())).await?;
+        let node = acting(&self.node, &request);
+        let said = self.ask(&node, Ask::Configure(request.into_inner())).await?;
         headed!(self, said.revision, QueueConfigureResponse::default())
     }
 
     async fn explain(&self, request: Request<QueueExplainRequest>) -> Answer<QueueExplainResponse> {
-        let explained = self.node.queue_explain(request.into_inner().queue).await;
+        let node = acting(&self.node, &request);
+        let queue = request.into_inner().queue;
+        node.check_prefix(&[&queue[..], b"/"].concat()).await.map_err(status::of)?;
+        let explained = node.queue_explain(queue).await;
         let (revision, explained) = explained.map_err(status::of)?;
         headed!(self, revision, explained)
     }
 
     async fn redrive(&self, request: Request<QueueRedriveRequest>) -> Answer<QueueRedriveResponse> {
-        let said = self.ask(Ask::Redrive(request.into_inner())).await?;
+        let node = acting(&self.node, &request);
+        let said = self.ask(&node, Ask::Redrive(request.into_inner())).await?;
         match said.said {
             Some(Said::Redriven(redriven)) => headed!(self, said.revision, redriven),
             _ => Err(status::answer_of_another_kind()),
@@ -201,7 +221,8 @@ impl Queue for QueueService {
         &self,
         request: Request<PutSequentialRequest>,
     ) -> Answer<PutSequentialResponse> {
-        let said = self.ask(Ask::PutSequential(request.into_inner())).await?;
+        let node = acting(&self.node, &request);
+        let said = self.ask(&node, Ask::PutSequential(request.into_inner())).await?;
         match said.said {
             Some(Said::Put(put)) => headed!(self, said.revision, put),
             _ => Err(status::answer_of_another_kind()),

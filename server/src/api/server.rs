@@ -22,6 +22,7 @@ use tokio::task::JoinSet;
 use tonic::service::Routes;
 use tonic_health::server::HealthReporter;
 
+use super::access::{Access, Credentials};
 use super::auth::AuthService;
 use super::authority::Mended;
 use super::cluster::ClusterService;
@@ -40,10 +41,13 @@ use super::plugin::{PluginService, RecipeService};
 use super::queue::QueueService;
 use super::reflection;
 use super::watch::WatchService;
+use crate::auth::Caller;
 use crate::clock::Clock;
 use crate::limits::{DEPLOY_BYTES_MAX, REQUEST_OVERHEAD_BYTES, SHUTDOWN_GRACE};
 use crate::node::Node;
+use crate::raft::Leadership;
 use crate::tls::{Door, Incoming};
+use crate::traces::Traces;
 
 /// Bytes a client may send on one stream before it must wait: the largest request fits, so that
 /// none takes a round trip more.
@@ -65,12 +69,16 @@ pub struct Options {
     pub keepalive_timeout: Duration,
     /// Measure how long calls take, too (`--metrics=extensive`).
     pub extensive_metrics: bool,
+    /// Trace calls (`--enable-distributed-tracing`).
+    pub traces: Option<Traces>,
     /// Calls that take longer are logged (`--warning-unary-request-duration`).
     pub slow_call: Duration,
     /// Which web pages may call (`--cors`).
     pub cors: Cors,
     /// Which hosts HTTP requests may name (`--host-whitelist`).
     pub hosts: Hosts,
+    /// How callers show who they are (`--auth-token`, `--bcrypt-cost`).
+    pub access: Access,
     /// Serve the JSON gateway (`--enable-grpc-gateway`).
     pub gateway: bool,
 }
@@ -83,9 +91,11 @@ impl Default for Options {
             keepalive_interval: Some(Duration::from_secs(2 * 60 * 60)),
             keepalive_timeout: Duration::from_secs(20),
             extensive_metrics: false,
+            traces: None,
             slow_call: Duration::from_millis(300),
             cors: Cors::default(),
             hosts: Hosts::default(),
+            access: Access::default(),
             gateway: true,
         }
     }
@@ -138,7 +148,7 @@ impl Server {
     pub fn new(node: &Node, options: Options) -> Result<Self, ServeError> {
         let (stop, stopping) = watch::channel(false);
         let (health, health_server) = tonic_health::server::health_reporter();
-        let routes = add_services(node, &stopping).add_service(health_server);
+        let routes = add_services(node, &options.access, &stopping).add_service(health_server);
         let names = service_names();
         let routes = routes
             .add_service(reflection::newer(&names)?)
@@ -148,6 +158,7 @@ impl Server {
             clock: Clock::system(),
             histograms: options.extensive_metrics,
             slow: options.slow_call,
+            traces: options.traces.clone(),
         };
         let table = Arc::new(Table::new(&names, &timing));
         let services = Metered::new(routes.clone(), table.clone());
@@ -240,29 +251,52 @@ fn message_bytes_max(node: &Node) -> usize {
     node.max_request_bytes().max(DEPLOY_BYTES_MAX) + REQUEST_OVERHEAD_BYTES
 }
 
-fn add_services(node: &Node, stopping: &Stopping) -> Routes {
+/// Puts the gate before services.
+struct GateKeeper {
+    leadership: watch::Receiver<Leadership>,
+    credentials: Credentials,
+}
+
+impl GateKeeper {
+    fn before<S>(&self, service: S) -> Gate<S> {
+        Gate::new(service, self.leadership.clone()).with(&self.credentials)
+    }
+}
+
+fn add_services(node: &Node, access: &Access, stopping: &Stopping) -> Routes {
     let leadership = node.leadership();
     let ending = Ending::new(stopping.clone(), leadership.clone(), node.election_timeout());
     let message_bytes = node.max_request_bytes() + REQUEST_OVERHEAD_BYTES;
     let deploy_bytes = DEPLOY_BYTES_MAX + REQUEST_OVERHEAD_BYTES;
-    let node = || node.clone();
+    let credentials = Credentials::new(node.clone(), Arc::clone(&access.scheme));
+    let own = node.clone();
+    // Of nobody, until a request says whose it is.
+    let node = || node.acting(Caller::Nobody);
 
     let kv = KvServer::new(KvService { node: node(), ending: ending.clone() })
         .max_decoding_message_size(message_bytes);
-    let watch = WatchServer::new(WatchService { node: node(), ending: ending.clone() })
-        .max_decoding_message_size(message_bytes);
+    let watch = WatchServer::new(WatchService {
+        credentials: credentials.clone(),
+        node: node(),
+        ending: ending.clone(),
+    })
+    .max_decoding_message_size(message_bytes);
     let lock = LockServer::new(LockService { node: node(), ending: ending.clone() })
         .max_decoding_message_size(message_bytes);
     let election = ElectionServer::new(ElectionService { node: node(), ending: ending.clone() })
         .max_decoding_message_size(message_bytes);
-    let lease = LeaseServer::new(LeaseService { node: node(), ending: ending.clone() })
-        .max_decoding_message_size(message_bytes);
+    let lease = LeaseServer::new(LeaseService {
+        credentials: credentials.clone(),
+        node: node(),
+        ending: ending.clone(),
+    })
+    .max_decoding_message_size(message_bytes);
     let cluster = ClusterServer::new(ClusterService { node: node() })
         .max_decoding_message_size(message_bytes);
     let maintenance = MaintenanceServer::new(MaintenanceService { node: node() })
         .max_decoding_message_size(message_bytes);
-    let auth =
-        AuthServer::new(AuthService { node: node() }).max_decoding_message_size(message_bytes);
+    let auth = AuthServer::new(AuthService { node: node(), server: own, access: access.clone() })
+        .max_decoding_message_size(message_bytes);
     let locks = LocksServer::new(LocksService { node: node(), ending: ending.clone() })
         .max_decoding_message_size(message_bytes);
     let queue = QueueServer::new(QueueService { node: node(), ending: ending.clone() })
@@ -272,19 +306,20 @@ fn add_services(node: &Node, stopping: &Stopping) -> Routes {
     let recipe =
         RecipeServer::new(RecipeService { node: node() }).max_decoding_message_size(message_bytes);
 
+    let gate = GateKeeper { leadership, credentials };
     Routes::default()
-        .add_service(Gate::new(kv, leadership.clone()))
-        .add_service(Gate::new(watch, leadership.clone()))
-        .add_service(Gate::new(lease, leadership.clone()))
-        .add_service(Gate::new(lock, leadership.clone()))
-        .add_service(Gate::new(election, leadership.clone()))
-        .add_service(Gate::new(cluster, leadership.clone()))
-        .add_service(Gate::new(maintenance, leadership.clone()))
-        .add_service(Gate::new(auth, leadership.clone()))
-        .add_service(Gate::new(locks, leadership.clone()))
-        .add_service(Gate::new(queue, leadership.clone()))
-        .add_service(Gate::new(plugin, leadership.clone()))
-        .add_service(Gate::new(recipe, leadership))
+        .add_service(gate.before(kv))
+        .add_service(gate.before(watch))
+        .add_service(gate.before(lease))
+        .add_service(gate.before(lock))
+        .add_service(gate.before(election))
+        .add_service(gate.before(cluster))
+        .add_service(gate.before(maintenance))
+        .add_service(gate.before(auth))
+        .add_service(gate.before(locks))
+        .add_service(gate.before(queue))
+        .add_service(gate.before(plugin))
+        .add_service(gate.before(recipe))
 }
 
 /// What reflection lists.

@@ -5,6 +5,8 @@ use tonic::body::Body;
 use tonic::codegen::http::Response;
 use tonic::{Code, Status};
 
+use super::access::{PasswordError, TokenError};
+use crate::auth::AuthRefusal;
 use crate::decide::{LockRefusal, QueueRefusal, Refusal};
 use crate::node::{Error, Failure};
 use crate::watch::Ended;
@@ -21,6 +23,10 @@ pub fn of(error: Error) -> Status {
 /// server and pass on its refusals as texts without a code.
 pub fn of_recipe(error: Error) -> Status {
     match error {
+        // etcd knows no plugins: there is nothing to imitate.
+        Error::Refused(
+            refusal @ (Refusal::Lock(LockRefusal::Admitted { .. }) | Refusal::PolicyRefused { .. }),
+        ) => of_refusal(&refusal),
         Error::Refused(refusal) => Status::unknown(of_refusal(&refusal).message()),
         Error::Failed(failure) => of_failure(failure),
     }
@@ -29,6 +35,10 @@ pub fn of_recipe(error: Error) -> Status {
 fn of_refusal(refusal: &Refusal) -> Status {
     match refusal_text(refusal) {
         (code, Some(text)) => Status::new(code, text),
+        // Told to clients that know etcd alone, of what etcd lets them do.
+        (code, None) if matches!(refusal, Refusal::Lock(LockRefusal::Admitted { .. })) => {
+            Status::new(code, format!("etcdserver: {refusal}"))
+        }
         (code, None) => Status::new(code, format!("portunus: {refusal}")),
     }
 }
@@ -67,6 +77,7 @@ fn refusal_text(refusal: &Refusal) -> (Code, Option<&'static str>) {
         Refusal::FeatureLevel { .. } => return (Code::FailedPrecondition, None),
         Refusal::NotApplied(_) => return (Code::Unavailable, None),
         Refusal::Wait { .. } | Refusal::Untidy { .. } => return (Code::Unavailable, None),
+        Refusal::Auth(refusal) => auth_text(*refusal),
         Refusal::Lock(refusal) => return (lock_code(refusal), None),
         Refusal::Queue(refusal) => return (queue_code(refusal), None),
         Refusal::Unreadable(_) => return (Code::Unknown, None),
@@ -91,11 +102,61 @@ fn refusal_text(refusal: &Refusal) -> (Code, Option<&'static str>) {
     (code, Some(text))
 }
 
+fn auth_text(refusal: AuthRefusal) -> (Code, &'static str) {
+    match refusal {
+        AuthRefusal::NoRootUser => {
+            (Code::FailedPrecondition, "etcdserver: root user does not exist")
+        }
+        AuthRefusal::NoRootRole => {
+            (Code::FailedPrecondition, "etcdserver: root user does not have root role")
+        }
+        AuthRefusal::UserExists => {
+            (Code::FailedPrecondition, "etcdserver: user name already exists")
+        }
+        AuthRefusal::UserEmpty => (Code::InvalidArgument, "etcdserver: user name is empty"),
+        AuthRefusal::UserNotFound => (Code::FailedPrecondition, "etcdserver: user name not found"),
+        AuthRefusal::RoleExists => {
+            (Code::FailedPrecondition, "etcdserver: role name already exists")
+        }
+        AuthRefusal::RoleNotFound => (Code::FailedPrecondition, "etcdserver: role name not found"),
+        AuthRefusal::RoleEmpty => (Code::InvalidArgument, "etcdserver: role name is empty"),
+        AuthRefusal::Failed => (
+            Code::InvalidArgument,
+            "etcdserver: authentication failed, invalid user ID or password",
+        ),
+        AuthRefusal::PermissionNotGiven => {
+            (Code::InvalidArgument, "etcdserver: permission not given")
+        }
+        AuthRefusal::Denied => (Code::PermissionDenied, "etcdserver: permission denied"),
+        AuthRefusal::RoleNotGranted => {
+            (Code::FailedPrecondition, "etcdserver: role is not granted to the user")
+        }
+        AuthRefusal::PermissionNotGranted => {
+            (Code::FailedPrecondition, "etcdserver: permission is not granted to the role")
+        }
+        AuthRefusal::NotEnabled => {
+            (Code::FailedPrecondition, "etcdserver: authentication is not enabled")
+        }
+        AuthRefusal::InvalidToken => (Code::Unauthenticated, "etcdserver: invalid auth token"),
+        AuthRefusal::InvalidManagement => {
+            (Code::InvalidArgument, "etcdserver: invalid auth management")
+        }
+        // etcd has no code for it.
+        AuthRefusal::Passwordless => {
+            (Code::Unknown, "auth: authentication failed, password was given for no password user")
+        }
+        AuthRefusal::OldRevision => {
+            (Code::InvalidArgument, "etcdserver: revision of auth store is old")
+        }
+    }
+}
+
 fn lock_code(refusal: &LockRefusal) -> Code {
     match refusal {
-        LockRefusal::Unnamed | LockRefusal::TooMany { .. } | LockRefusal::TooHeavy { .. } => {
-            Code::InvalidArgument
-        }
+        LockRefusal::Unnamed
+        | LockRefusal::Reserved { .. }
+        | LockRefusal::TooMany { .. }
+        | LockRefusal::TooHeavy { .. } => Code::InvalidArgument,
         LockRefusal::Held { .. } => Code::Aborted,
         LockRefusal::Differs { .. } | LockRefusal::Lost { .. } | LockRefusal::Admitted { .. } => {
             Code::FailedPrecondition
@@ -167,6 +228,16 @@ pub fn request_too_large() -> Status {
 /// The client's API version is not text.
 pub fn invalid_client_api_version() -> Status {
     Status::invalid_argument("etcdserver: invalid client api version")
+}
+
+/// A password that cannot be hashed.
+pub fn of_password(error: &PasswordError) -> Status {
+    Status::unknown(error.to_string())
+}
+
+/// A token that cannot be signed here.
+pub fn of_token(error: &TokenError) -> Status {
+    Status::unknown(format!("portunus: {error}"))
 }
 
 pub fn wrong_downgrade_format() -> Status {

@@ -3,6 +3,7 @@
 use tonic::Code;
 
 use super::{of_ended_watch, of_failure, of_refusal};
+use crate::auth::AuthRefusal;
 use crate::decide::{LockRefusal, QueueRefusal, Refusal};
 use crate::node::Failure;
 use crate::watch::Ended;
@@ -137,6 +138,11 @@ fn refusals() -> Vec<(Refusal, Code, &'static str)> {
             "portunus: the queue has items to bring back first",
         ),
         (
+            Refusal::Lock(LockRefusal::Admitted { prefix: "jobs/".into(), plugin: "gate".into() }),
+            Code::FailedPrecondition,
+            "etcdserver: locks under \"jobs/\" are admitted by plugin gate; use the Lock service",
+        ),
+        (
             Refusal::Lock(LockRefusal::Held { name: "door".into() }),
             Code::Aborted,
             "portunus: lock door is held",
@@ -146,12 +152,17 @@ fn refusals() -> Vec<(Refusal, Code, &'static str)> {
             Code::ResourceExhausted,
             "portunus: queue q is full: 2 items wait",
         ),
+        (
+            Refusal::Auth(AuthRefusal::Denied),
+            Code::PermissionDenied,
+            "etcdserver: permission denied",
+        ),
     ]
 }
 
 /// The number of variants; a new one does not compile until it has a place, and its place must be
 /// in the table above.
-const REFUSALS: usize = 41;
+const REFUSALS: usize = 42;
 
 fn place(refusal: &Refusal) -> usize {
     match refusal {
@@ -196,6 +207,7 @@ fn place(refusal: &Refusal) -> usize {
         Refusal::Untidy { .. } => 38,
         Refusal::Lock(_) => 39,
         Refusal::Queue(_) => 40,
+        Refusal::Auth(_) => 41,
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use bytes::Bytes;
 use triomphe::Arc;
 
-use super::schema::{ALARM, KEY, LEASE, META, OWN};
+use super::schema::{ALARM, AUTH, AUTH_ROLES, AUTH_USERS, KEY, LEASE, META, OWN};
 use super::{Error, Imported, Options, Origin, OriginMember, export, import, status};
 use crate::bbolt::{Database, Writer};
 use crate::effect::{
@@ -18,6 +18,7 @@ use crate::machine::{Rows, State, What, load, position_rows};
 use crate::mvcc::History;
 use crate::storage::{self, Batch, Body, Record, Store};
 use crate::types::{Item, LeaseId, MemberId, Revision};
+use portunus_proto::authpb::{Permission, Role, User};
 
 fn put(key: &str, value: &str, created: i64, main: i64, sub: u32, version: i64) -> Effect {
     let at = Revision::new(main, sub);
@@ -53,6 +54,18 @@ fn history() -> Vec<Effect> {
             cursor: 4,
             status: TriggerStatus::Running,
         }),
+        Effect::AuthUserPut(User {
+            name: "ada".into(),
+            password: "$2b$04$hash".into(),
+            roles: vec!["reader".into()],
+            options: None,
+        }),
+        Effect::AuthRolePut(Role {
+            name: "reader".into(),
+            key_permission: vec![Permission { key: "a".into(), ..Permission::default() }],
+        }),
+        Effect::AuthSet { enabled: true, revision: 7 },
+        Effect::TokenPut { digest: "digest".into(), user: "ada".into(), until_ms: u64::MAX },
         Effect::Compact { revision: 3 },
     ]
 }
@@ -125,6 +138,12 @@ fn a_store_comes_back_from_its_file() {
     assert_eq!(state.registry().alarms, before.registry().alarms);
     assert_eq!(state.registry().components, before.registry().components);
     assert_eq!(state.trigger("audit/on"), before.trigger("audit/on"));
+    let (auth, of_before) = (state.auth(), before.auth());
+    assert_eq!((auth.enabled, auth.revision), (true, 7));
+    assert_eq!(auth.user("ada"), of_before.user("ada"));
+    assert_eq!(auth.role("reader"), of_before.role("reader"));
+    assert!(auth.user("ada").is_some() && auth.role("reader").is_some());
+    assert!(auth.tokens.is_empty() && !of_before.tokens.is_empty(), "nobody gets in by a file");
     assert!(state.registry().members.is_empty(), "the new cluster has members of its own");
     let of_file: Vec<_> = store.scan(Revision::default(), Revision::new(99, 0)).collect();
     let of_file: Vec<_> = of_file.into_iter().map(Result::unwrap).collect();
@@ -223,6 +242,16 @@ fn what_no_etcd_writes_is_refused_by_name() {
     assert_eq!(
         refusal(&[(KEY, &[]), (ALARM, &[(b"\xff", b"")])]),
         r#"bucket "alarm": key \xff is not one that etcd writes there"#
+    );
+    for (bucket, of) in [(AUTH_USERS, "user"), (AUTH_ROLES, "role")] {
+        // Names are the first field of both.
+        let of_another = refusal(&[(KEY, &[]), (bucket, &[(b"eve", b"\x0a\x03ada")])]);
+        let expected = format!("the value of eve is damaged: it is of another {of}");
+        assert_eq!(of_another, format!("bucket \"{bucket}\": {expected}"));
+    }
+    assert_eq!(
+        refusal(&[(KEY, &[]), (AUTH, &[(b"authRevision", b"9")])]),
+        "bucket \"auth\": the value of authRevision is damaged: it is no number"
     );
     assert_eq!(
         refusal(&[(KEY, &[]), (META, &[(b"scheduledCompactRev", b"9")])]),

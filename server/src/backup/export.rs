@@ -9,9 +9,10 @@ use prost::Message;
 
 use super::schema::{
     ALARM, AUTH, AUTH_ROLES, AUTH_USERS, CLUSTER, ConfState, KEY, LEASE, Lease, MEMBERS,
-    MEMBERS_REMOVED, META, Member, OWN, STORAGE_VERSION, meta,
+    MEMBERS_REMOVED, META, Member, OWN, STORAGE_VERSION, auth, meta,
 };
 use super::{Error, own, revision_key};
+use crate::auth::Auth;
 use crate::bbolt::{BucketWriter, Writer};
 use crate::effect::{Alarm, AlarmKind, Effect};
 use crate::machine::{Place, SystemRow, system_rows};
@@ -61,8 +62,11 @@ pub fn export<W: Write + Seek>(
     write_small(&mut file, ALARM, system.alarms)?;
     write_small(&mut file, META, meta_entries(&place, origin)?)?;
     write_small(&mut file, MEMBERS, member_entries(origin)?)?;
+    write_small(&mut file, AUTH, auth_entries(system.enabled, system.auth_revision))?;
+    write_small(&mut file, AUTH_USERS, system.users)?;
+    write_small(&mut file, AUTH_ROLES, system.roles)?;
     // etcd decides its cluster's version anew and knows nobody removed: it is a new cluster.
-    for empty in [CLUSTER, MEMBERS_REMOVED, AUTH, AUTH_USERS, AUTH_ROLES] {
+    for empty in [CLUSTER, MEMBERS_REMOVED] {
         write_small(&mut file, empty, BTreeMap::new())?;
     }
     Ok(file.finish()?)
@@ -110,24 +114,43 @@ fn tombstone(key: &[u8]) -> Bytes {
 }
 
 /// The machine's rows by the bucket that they go to.
-#[derive(Default)]
 struct System {
-    leases: BTreeMap<Vec<u8>, Vec<u8>>,
-    alarms: BTreeMap<Vec<u8>, Vec<u8>>,
+    leases: Entries,
+    alarms: Entries,
+    enabled: bool,
+    auth_revision: u64,
+    users: Entries,
+    roles: Entries,
     own: BTreeMap<Bytes, Bytes>,
 }
 
 impl System {
+    fn new() -> Self {
+        let Auth { enabled, revision: auth_revision, .. } = Auth::default();
+        let (leases, alarms, users, roles, own) = Default::default();
+        Self { leases, alarms, enabled, auth_revision, users, roles, own }
+    }
+
     fn of(rows: Vec<SystemRow>) -> Self {
-        let mut system = Self::default();
+        let mut system = Self::new();
         for SystemRow { key, value, effects } in rows {
             match effects.first() {
                 Some(Effect::LeaseGrant { .. }) => system.lease(&effects),
                 Some(Effect::AlarmRaise(alarm)) => {
                     system.alarms.insert(alarm_message(*alarm).encode_to_vec(), Vec::new());
                 }
-                // Of the members that are: a restored cluster has others.
-                Some(Effect::Publish(_)) | None => {}
+                Some(Effect::AuthSet { enabled, revision }) => {
+                    (system.enabled, system.auth_revision) = (*enabled, *revision);
+                }
+                Some(Effect::AuthUserPut(user)) => {
+                    system.users.insert(user.name.to_vec(), user.encode_to_vec());
+                }
+                Some(Effect::AuthRolePut(role)) => {
+                    system.roles.insert(role.name.to_vec(), role.encode_to_vec());
+                }
+                // Of the members that are: a restored cluster has others. Tokens are of clients
+                // that are: whoever holds the file should not get in by what it holds.
+                Some(Effect::Publish(_) | Effect::TokenPut { .. }) | None => {}
                 Some(_) => drop(system.own.insert(key, value)),
             }
         }
@@ -156,6 +179,14 @@ fn alarm_message(alarm: Alarm) -> AlarmMember {
 }
 
 type Entries = BTreeMap<Vec<u8>, Vec<u8>>;
+
+fn auth_entries(enabled: bool, revision: u64) -> Entries {
+    [
+        (auth::ENABLED.into(), vec![u8::from(enabled)]),
+        (auth::REVISION.into(), revision.to_be_bytes().into()),
+    ]
+    .into()
+}
 
 fn meta_entries(place: &Place, origin: &Origin) -> Result<Entries, Error> {
     let ids = |learners: bool| {

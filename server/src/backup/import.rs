@@ -7,13 +7,16 @@ use bytes::Bytes;
 use prost::Message;
 
 use super::own::{self, Authors, Own};
-use super::schema::{ALARM, KEY, LEASE, Lease, META, OWN, meta};
+use super::schema::{
+    ALARM, AUTH, AUTH_ROLES, AUTH_USERS, KEY, LEASE, Lease, META, OWN, auth, meta,
+};
 use super::{Error, revision_key};
 use crate::bbolt::{Bucket, Database, Source};
 use crate::effect::{Alarm, AlarmKind, Effect, TriggerState, decode_effects};
 use crate::machine::{Change, Rows, State, position_rows};
 use crate::storage::{Body, Installer, Record};
 use crate::types::{Item, LeaseId, MemberId, Revision};
+use portunus_proto::authpb::{Role, User};
 use portunus_proto::etcdserverpb::{AlarmMember, AlarmType};
 
 /// What an import changes.
@@ -53,6 +56,15 @@ pub fn import<S: Source>(
     }
     if let Some(alarms) = take(ALARM) {
         importing.alarms(file, &alarms)?;
+    }
+    if let Some(settings) = take(AUTH) {
+        importing.auth(file, &settings)?;
+    }
+    if let Some(users) = take(AUTH_USERS) {
+        importing.users(file, &users)?;
+    }
+    if let Some(roles) = take(AUTH_ROLES) {
+        importing.roles(file, &roles)?;
     }
     let compacted = match take(META) {
         Some(marks) => compaction(file, &marks)?,
@@ -141,6 +153,46 @@ impl Importing {
         Ok(())
     }
 
+    fn auth<S: Source>(&mut self, file: &Database<S>, bucket: &Bucket) -> Result<(), Error> {
+        let (mut enabled, mut revision) = (false, self.state.auth().revision);
+        for entry in file.entries(bucket) {
+            let (key, value) = entry?;
+            if key == auth::ENABLED {
+                enabled = value[..] == [1];
+            } else if key == auth::REVISION {
+                let bytes = value[..].try_into();
+                let bytes = bytes.map_err(|_| Error::value(AUTH, &key, "it is no number"))?;
+                revision = u64::from_be_bytes(bytes);
+            }
+        }
+        self.apply(&Effect::AuthSet { enabled, revision });
+        Ok(())
+    }
+
+    fn users<S: Source>(&mut self, file: &Database<S>, bucket: &Bucket) -> Result<(), Error> {
+        for entry in file.entries(bucket) {
+            let (key, value) = entry?;
+            let user = User::decode(value).map_err(|e| Error::value(AUTH_USERS, &key, e))?;
+            if user.name != key || std::str::from_utf8(&key).is_err() {
+                return Err(Error::value(AUTH_USERS, &key, "it is of another user"));
+            }
+            self.apply(&Effect::AuthUserPut(user));
+        }
+        Ok(())
+    }
+
+    fn roles<S: Source>(&mut self, file: &Database<S>, bucket: &Bucket) -> Result<(), Error> {
+        for entry in file.entries(bucket) {
+            let (key, value) = entry?;
+            let role = Role::decode(value).map_err(|e| Error::value(AUTH_ROLES, &key, e))?;
+            if role.name != key || std::str::from_utf8(&key).is_err() {
+                return Err(Error::value(AUTH_ROLES, &key, "it is of another role"));
+            }
+            self.apply(&Effect::AuthRolePut(role));
+        }
+        Ok(())
+    }
+
     fn records<S: Source>(
         &mut self,
         file: &Database<S>,
@@ -181,6 +233,10 @@ impl Importing {
                     Effect::LeaseGrant { .. }
                     | Effect::LeaseCheckpoint { .. }
                     | Effect::AlarmRaise(_)
+                    | Effect::AuthSet { .. }
+                    | Effect::AuthUserPut(_)
+                    | Effect::AuthRolePut(_)
+                    | Effect::TokenPut { .. }
                     | Effect::Publish(_)
                     | Effect::Put(_)
                     | Effect::Delete { .. } => {}

@@ -1,6 +1,6 @@
 //! Snapshots in the form of etcd's: what a store holds, written as the file that an etcd of the
 //! same history would have, and read from one. Revisions, leases and alarms keep their numbers both
-//! ways. What etcd has no place for (plugins, triggers' cursors, authors) lies in a bucket of our
+//! ways, users and roles their passwords and permissions; tokens are not carried. What etcd has no place for (plugins, triggers' cursors, authors) lies in a bucket of our
 //! own, which etcd carries along and does not look at.
 //!
 //! It knows files and stores, not members: whose the restored data is to be, and where it begins

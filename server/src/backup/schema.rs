@@ -25,6 +25,14 @@ pub mod meta {
     pub const STORAGE_VERSION: &[u8] = b"storageVersion";
 }
 
+/// Keys of the bucket [`AUTH`].
+pub mod auth {
+    /// A byte, 1 while auth is on.
+    pub const ENABLED: &[u8] = b"authEnabled";
+    /// How often auth has changed: u64, big-endian.
+    pub const REVISION: &[u8] = b"authRevision";
+}
+
 /// The storage schema that the files have: that of the etcd release whose API this server speaks.
 pub const STORAGE_VERSION: &str = "3.7.0";
 

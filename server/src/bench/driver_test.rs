@@ -69,11 +69,7 @@ struct StuckClient(bool);
 impl Workload for Stuck {
     type Client = StuckClient;
 
-    async fn client(
-        &self,
-        _: tonic::transport::Channel,
-        _: ClientId,
-    ) -> anyhow::Result<StuckClient> {
+    async fn client(&self, _: crate::dial::Channel, _: ClientId) -> anyhow::Result<StuckClient> {
         Ok(StuckClient(false))
     }
 }

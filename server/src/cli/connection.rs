@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
+use crate::dial::Channel;
 use anyhow::bail;
 use clap::Args;
 use portunus_proto::etcdserverpb::cluster_client::ClusterClient;
 use portunus_proto::etcdserverpb::maintenance_client::MaintenanceClient;
 use portunus_proto::etcdserverpb::{MemberListRequest, StatusRequest};
-use tonic::transport::Channel;
 use tonic::{Code, Status};
 
-use crate::dial::{Security, Server};
+use crate::dial::{ConnectError, Security, Server};
 
 /// A server that does not accept by then is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -33,6 +33,7 @@ pub async fn connect(servers: &Servers) -> anyhow::Result<Channel> {
     for endpoint in &servers.endpoints {
         match server(&servers.security, endpoint)?.connect().await {
             Ok(channel) => return Ok(channel),
+            Err(error @ ConnectError::Login(_)) => return Err(error.into()),
             Err(error) => failures.push(format!("{endpoint}: {:#}", anyhow::Error::from(error))),
         }
     }

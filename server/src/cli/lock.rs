@@ -26,8 +26,8 @@ pub struct Options {
     /// Up to N hold it at once
     #[arg(long, value_name = "N", conflicts_with = "shared")]
     pub permits: Option<u32>,
-    /// How many of the permits to take
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "permits")]
+    /// How many of the permits to take, or what it weighs where a plugin admits
+    #[arg(long, value_name = "N", default_value_t = 1)]
     pub weight: u32,
     /// Hold it together with others that share it
     #[arg(long)]
@@ -113,7 +113,7 @@ async fn execute(options: &Options) -> anyhow::Result<ExitCode> {
 
 async fn acquire(
     options: &Options,
-    mut client: LockClient<tonic::transport::Channel>,
+    mut client: LockClient<crate::dial::Channel>,
     lease: i64,
 ) -> anyhow::Result<Vec<LockPlace>> {
     let mode = match (options.permits, options.shared) {

@@ -4,12 +4,12 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::dial::Channel;
 use anyhow::bail;
 use clap::{Args, Parser};
-use tonic::transport::Channel;
 
 use crate::cli::dispatch::REFUSED;
-use crate::dial::{Security, Server};
+use crate::dial::{ConnectError, Security, Server};
 
 /// A server that does not accept by then is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,6 +38,7 @@ impl Servers {
             });
             match server.connect().await {
                 Ok(channel) => return Ok(channel),
+                Err(error @ ConnectError::Login(_)) => return Err(error.into()),
                 Err(error) => {
                     failures.push(format!("{endpoint}: {:#}", anyhow::Error::from(error)));
                 }

@@ -3,6 +3,7 @@
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
+use crate::dial::Channel;
 use anyhow::Context;
 use portunus_proto::etcdserverpb::lease_client::LeaseClient;
 use portunus_proto::etcdserverpb::{LeaseGrantRequest, LeaseKeepAliveRequest, LeaseRevokeRequest};
@@ -12,7 +13,6 @@ use portunus_proto::portunus::v1::{LockFollowRequest, LockPlace};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
-use tonic::transport::Channel;
 
 use crate::cli::lock::Options;
 use crate::cli::lock_client::refused;

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::dial::Channel;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use portunus_proto::portunus::v1::queue_client::QueueClient;
@@ -12,7 +13,6 @@ use portunus_proto::portunus::v1::{
     QueueExplainRequest, QueueItem, QueueNackRequest, QueueNewItem, QueuePeekRequest,
     QueuePurgeRequest, QueueRedriveRequest, QueueRemoveRequest, QueueShelf, QueueStatsRequest,
 };
-use tonic::transport::Channel;
 
 use crate::cli::dispatch::finish;
 use crate::cli::lock_client::{Servers, duration, options, refused};

@@ -5,13 +5,13 @@ use std::io::Write;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use crate::dial::Channel;
 use anyhow::Context;
 use portunus_proto::portunus::v1::queue_client::QueueClient;
 use portunus_proto::portunus::v1::{
     QueueAckRequest, QueueConsumeRequest, QueueDelivery, QueueExplainRequest, QueueItem,
     QueueNackRequest,
 };
-use tonic::transport::Channel;
 
 use crate::cli::lock_client::refused;
 

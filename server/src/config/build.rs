@@ -12,6 +12,7 @@ use crate::config::options::{
 use crate::config::read::Values;
 use crate::config::tls::Tls;
 use crate::config::{Error, parse};
+use crate::traces;
 
 /// etcd's limit: with a longer one a cluster without a leader takes minutes to notice.
 const ELECTION_MAX: Duration = Duration::from_millis(50_000);
@@ -65,6 +66,7 @@ impl Config {
             listen_metrics_urls: urls(values, "listen-metrics-urls")?,
             cors: parse::origins(text(values, "cors")),
             serving: serving(values)?,
+            tracing: tracing(values)?,
             client_tls: Tls::of_clients(values)?,
             peer_tls: Tls::of_peers(values)?,
             self_signed_cert_validity: get(values, "self-signed-cert-validity", parse::years)?,
@@ -212,6 +214,17 @@ fn initial_cluster(values: &Values, name: &str, peers: &[Url]) -> Result<Initial
             members: vec![InitialMember { name: name.to_owned(), peer_urls: peers.to_vec() }],
         }),
     }
+}
+
+fn tracing(values: &Values) -> Result<Option<traces::Options>, Error> {
+    let is_on = get(values, "enable-distributed-tracing", parse::boolean)?;
+    let options = traces::Options {
+        address: get(values, "distributed-tracing-address", parse::host_and_port)?,
+        service_name: text(values, "distributed-tracing-service-name").to_owned(),
+        instance_id: text(values, "distributed-tracing-instance-id").to_owned(),
+        per_million: get(values, "distributed-tracing-sampling-rate", parse::of_a_million)?,
+    };
+    Ok(is_on.then_some(options))
 }
 
 fn serving(values: &Values) -> Result<Serving, Error> {

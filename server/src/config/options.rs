@@ -44,6 +44,8 @@ pub struct Config {
     pub extensive_metrics: bool,
     pub listen_metrics_urls: Vec<Url>,
     pub serving: Serving,
+    /// `None` when off.
+    pub tracing: Option<crate::traces::Options>,
     pub client_tls: Tls,
     pub peer_tls: Tls,
     /// Years.

@@ -79,6 +79,28 @@ pub fn positive(text: &str) -> Result<usize, String> {
     }
 }
 
+/// Where something listens that is dialled by us.
+pub fn host_and_port(text: &str) -> Result<String, String> {
+    let expected = || Err("expected host:port".to_owned());
+    match text.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
+            if text.parse::<http::uri::Authority>().is_err() {
+                return expected();
+            }
+            Ok(text.to_owned())
+        }
+        _ => expected(),
+    }
+}
+
+/// A share in millionths.
+pub fn of_a_million(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(share @ 0..=1_000_000) => Ok(share),
+        _ => Err("expected how many of a million, 0 to 1000000".to_owned()),
+    }
+}
+
 /// Validity of a certificate.
 pub fn years(text: &str) -> Result<u32, String> {
     match text.parse() {

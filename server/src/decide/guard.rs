@@ -3,30 +3,33 @@
 
 use super::lock::admission;
 use super::writer::{Mark, Writer};
-use super::{LockRefusal, Refusal, Request, Write};
+use super::{LockRefusal, Refusal, Request};
 use crate::effect::{Binding, Point};
 use crate::machine::State;
 
 /// Where a decision begins whose writes must be looked at.
-pub(super) fn before(writer: &Writer<'_>, request: &Request) -> Option<(Mark, usize)> {
-    let may = match request {
-        Request::Lock(_) | Request::LeaseRevoke(_) | Request::LeaseExpire(_) => return None,
-        _ => writer.head.registry().is_bound(Point::LockAdmission),
-    };
+pub(super) fn before(writer: &Writer<'_>) -> Option<(Mark, usize)> {
+    let may = writer.head.registry().is_bound(Point::LockAdmission);
     may.then(|| (writer.mark(), writer.draft.changes.len()))
 }
 
 /// Refuses and undoes a decision that writes where a plugin admits.
 pub(super) fn check(
     writer: &mut Writer<'_>,
+    request: &Request,
     before: Option<(Mark, usize)>,
-    added: &[Write],
 ) -> Result<(), Refusal> {
     let Some((mark, begin)) = before else { return Ok(()) };
+    let may =
+        matches!(request, Request::Lock(_) | Request::LeaseRevoke(_) | Request::LeaseExpire(_));
     let changes = &writer.draft.changes[begin..];
     let refused = changes.iter().find_map(|change| {
         let guarding = guarding(writer.head, change.key())?;
-        let own = writes(added, &guarding.plugin, change.key());
+        // What comes from a plugin has an author, whatever request it is part of.
+        let own = match &change.author {
+            Some(author) => author.plugin == guarding.plugin,
+            None => may,
+        };
         (!own).then(|| LockRefusal::Admitted {
             prefix: String::from_utf8_lossy(&guarding.prefix).into_owned(),
             plugin: guarding.plugin.clone(),
@@ -43,18 +46,4 @@ pub(super) fn check(
 
 fn guarding<'a>(head: &'a State, key: &[u8]) -> Option<&'a Binding> {
     admission::enforced(head, &bytes::Bytes::copy_from_slice(key))
-}
-
-/// Whether it is the plugin itself that writes the key.
-fn writes(added: &[Write], plugin: &str, key: &[u8]) -> bool {
-    let mut by = None;
-    added.iter().any(|write| match write {
-        Write::By(author) => {
-            by = Some(&author.plugin);
-            false
-        }
-        Write::Put { key: own, .. } | Write::Delete { key: own } => {
-            own == key && by.is_some_and(|by| by == plugin)
-        }
-    })
 }

@@ -8,12 +8,14 @@ pub mod queue;
 pub mod txn;
 
 mod alarm;
+mod auth;
 mod compact;
 mod context;
 mod draft;
 mod gate;
 mod guard;
 mod lease;
+mod permit;
 mod plugin_check;
 mod plugin_request;
 mod policy;
@@ -25,9 +27,13 @@ mod run;
 mod trigger;
 mod writer;
 
+pub use auth::AuthAsk;
 pub use context::{Cx, Past, PastView};
 pub use draft::Draft;
 pub use lock::LockRefusal;
+pub use permit::{
+    permit, permit_lease_keys, permit_range, permit_recipe, permit_renew, permit_txn,
+};
 pub use plugin_request::{
     Advance, Deploy, RecipeCall, Rollback, SetMode, SetTrigger, TriggerChange, Undeploy,
 };

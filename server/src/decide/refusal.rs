@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use super::lock::LockRefusal;
 use super::queue::QueueRefusal;
+use crate::auth::AuthRefusal;
 
 /// A correct answer that the client dislikes. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +65,8 @@ pub enum Refusal {
     Lock(LockRefusal),
     #[error(transparent)]
     Queue(QueueRefusal),
+    #[error(transparent)]
+    Auth(#[from] AuthRefusal),
     /// The record of an older revision could not be read; a failure of this member's disk.
     #[error("{0}")]
     Unreadable(String),

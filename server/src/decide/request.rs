@@ -4,7 +4,7 @@ use bytes::Bytes;
 use portunus_proto::etcdserverpb as pb;
 use portunus_proto::portunus::v1::{LockAsk, LockSaid, QueueAsk, QueueSaid};
 
-use super::{Advance, Deploy, RecipeCall, Rollback, SetMode, SetTrigger, Undeploy};
+use super::{Advance, AuthAsk, Deploy, RecipeCall, Rollback, SetMode, SetTrigger, Undeploy};
 use crate::effect::{AlarmKind, Attributes};
 use crate::machine::State;
 use crate::types::{LeaseId, MemberId};
@@ -40,6 +40,7 @@ pub enum Request {
     Lock(LockAsk),
     /// May wait.
     Queue(QueueAsk),
+    Auth(AuthAsk),
     /// A member's word about itself.
     Publish(Attributes),
     /// Every member knows the effects of this level.

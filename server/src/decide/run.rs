@@ -5,7 +5,8 @@ use bytes::Bytes;
 use super::writer::Writer;
 use super::{Cx, Draft, Refusal, Reply, Request, Write};
 use super::{
-    alarm, compact, gate, guard, kv, lease, lock, policy, queue, quota, registry, trigger, txn,
+    alarm, auth, compact, gate, guard, kv, lease, lock, policy, queue, quota, registry, trigger,
+    txn,
 };
 use crate::machine::State;
 
@@ -35,7 +36,7 @@ pub fn decide(
     quota::check(head, request, added, cx)?;
     let mut writer = Writer::new(head, draft);
     let before = gate::before(&writer);
-    let guarded = guard::before(&writer, request);
+    let guarded = guard::before(&writer);
     policy::check(added, &mut writer)?;
     let mut reply = match request {
         Request::Put(put) => {
@@ -63,6 +64,7 @@ pub fn decide(
         Request::SetTrigger(request) => trigger::set(&mut writer, request)?,
         Request::Lock(ask) => Reply::Lock(lock::decide(&mut writer, ask, cx.now_ms)?),
         Request::Queue(ask) => Reply::Queue(queue::decide(&mut writer, ask, cx)?),
+        Request::Auth(ask) => auth::decide(&mut writer, ask, cx.now_ms)?,
         Request::Publish(own) => registry::publish(&mut writer, own),
         Request::RaiseFeatureLevel(level) => registry::raise_level(&mut writer, *level),
     };
@@ -70,7 +72,7 @@ pub fn decide(
         policy::write(added, &mut writer);
         reply.set_revision(writer.head.revision);
     }
-    guard::check(&mut writer, guarded, added)?;
+    guard::check(&mut writer, request, guarded)?;
     gate::check(&mut writer, before)?;
     Ok(reply)
 }

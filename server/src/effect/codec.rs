@@ -6,6 +6,7 @@
 //! are is a length-prefixed message of `portunus.record.v1`, which can grow.
 
 use bytes::{Buf, Bytes};
+use portunus_proto::authpb;
 use portunus_proto::portunus::record::v1 as pb;
 use prost::Message;
 use prost::encoding::{decode_varint, encode_varint};
@@ -48,6 +49,13 @@ mod tag {
     pub const TRIGGER_SET: u8 = 19;
     pub const TRIGGER_DROP: u8 = 20;
     pub const BY: u8 = 21;
+    pub const AUTH_SET: u8 = 22;
+    pub const AUTH_USER_PUT: u8 = 23;
+    pub const AUTH_USER_DROP: u8 = 24;
+    pub const AUTH_ROLE_PUT: u8 = 25;
+    pub const AUTH_ROLE_DROP: u8 = 26;
+    pub const TOKEN_PUT: u8 = 27;
+    pub const TOKEN_DROP: u8 = 28;
 }
 
 /// Appends one effect to `out`. The effects of an entry, one after the other, are what the chain's
@@ -87,12 +95,37 @@ pub fn encode_effect(effect: &Effect, out: &mut Vec<u8>) {
         }
         Effect::Request { id } => fields(out, tag::REQUEST, &[id]),
         Effect::FeatureLevel(level) => ints(out, tag::FEATURE_LEVEL, &[i64::from(*level)]),
+        auth @ (Effect::AuthSet { .. }
+        | Effect::AuthUserPut(_)
+        | Effect::AuthUserDrop { .. }
+        | Effect::AuthRolePut(_)
+        | Effect::AuthRoleDrop { .. }
+        | Effect::TokenPut { .. }
+        | Effect::TokenDrop { .. }) => encode_auth(auth, out),
         Effect::Publish(own) => {
             let numbers = [i64::from(own.feature_level), own.client_urls.len() as i64];
             ints(out, tag::PUBLISH, &[own.member.0 as i64, numbers[0], numbers[1]]);
             put_bytes(out, own.name.as_bytes());
             own.client_urls.iter().for_each(|url| put_bytes(out, url.as_bytes()));
         }
+    }
+}
+
+fn encode_auth(effect: &Effect, out: &mut Vec<u8>) {
+    match effect {
+        Effect::AuthSet { enabled, revision } => {
+            ints(out, tag::AUTH_SET, &[i64::from(*enabled), *revision as i64]);
+        }
+        Effect::AuthUserPut(user) => message(out, tag::AUTH_USER_PUT, user),
+        Effect::AuthUserDrop { name } => fields(out, tag::AUTH_USER_DROP, &[name.as_bytes()]),
+        Effect::AuthRolePut(role) => message(out, tag::AUTH_ROLE_PUT, role),
+        Effect::AuthRoleDrop { name } => fields(out, tag::AUTH_ROLE_DROP, &[name.as_bytes()]),
+        Effect::TokenPut { digest, user, until_ms } => {
+            fields(out, tag::TOKEN_PUT, &[digest, user.as_bytes()]);
+            put_int(out, *until_ms as i64);
+        }
+        Effect::TokenDrop { digest } => fields(out, tag::TOKEN_DROP, &[digest]),
+        _ => {}
     }
 }
 
@@ -198,6 +231,18 @@ fn decode_effect(input: &mut Bytes) -> Result<Effect, CodecError> {
             let client_urls = (0..urls).map(|_| string(input)).collect::<Result<_, _>>()?;
             Effect::Publish(Attributes { member, name, client_urls, feature_level })
         }
+        tag::AUTH_SET => {
+            Effect::AuthSet { enabled: int(input)? != 0, revision: int(input)? as u64 }
+        }
+        tag::AUTH_USER_PUT => Effect::AuthUserPut(read::<authpb::User>(input, "a user")?),
+        tag::AUTH_USER_DROP => Effect::AuthUserDrop { name: string(input)? },
+        tag::AUTH_ROLE_PUT => Effect::AuthRolePut(read::<authpb::Role>(input, "a role")?),
+        tag::AUTH_ROLE_DROP => Effect::AuthRoleDrop { name: string(input)? },
+        tag::TOKEN_PUT => {
+            let (digest, user) = (take_bytes(input)?, string(input)?);
+            Effect::TokenPut { digest, user, until_ms: int(input)? as u64 }
+        }
+        tag::TOKEN_DROP => Effect::TokenDrop { digest: take_bytes(input)? },
         unknown => return Err(CodecError::UnknownEffect(unknown)),
     })
 }

@@ -2,6 +2,7 @@
 //! decision: two members that hold the same state end with the same state.
 
 use bytes::Bytes;
+use portunus_proto::authpb;
 use triomphe::Arc;
 
 use super::{Author, BindingId, ChainId, PluginRecord, TriggerState};
@@ -80,6 +81,30 @@ pub enum Effect {
     },
     /// All members know the effects of this level; the leader emits no others.
     FeatureLevel(u32),
+    /// Whether there is authentication, and how often auth has changed.
+    AuthSet {
+        enabled: bool,
+        revision: u64,
+    },
+    /// A user is, from now on, this; the password is a hash.
+    AuthUserPut(authpb::User),
+    AuthUserDrop {
+        name: String,
+    },
+    /// A role is, from now on, this.
+    AuthRolePut(authpb::Role),
+    AuthRoleDrop {
+        name: String,
+    },
+    /// The token of this digest stands for `user` until then, in unix milliseconds.
+    TokenPut {
+        digest: Bytes,
+        user: String,
+        until_ms: u64,
+    },
+    TokenDrop {
+        digest: Bytes,
+    },
 }
 
 /// A condition of the cluster that restricts what it serves.

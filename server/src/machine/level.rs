@@ -29,6 +29,13 @@ pub fn level(effect: &Effect) -> u32 {
         | Effect::TriggerDrop { .. }
         | Effect::Publish(_)
         | Effect::By { .. }
+        | Effect::AuthSet { .. }
+        | Effect::AuthUserPut(_)
+        | Effect::AuthUserDrop { .. }
+        | Effect::AuthRolePut(_)
+        | Effect::AuthRoleDrop { .. }
+        | Effect::TokenPut { .. }
+        | Effect::TokenDrop { .. }
         | Effect::FeatureLevel(_) => 0,
     }
 }

@@ -136,6 +136,13 @@ pub(super) fn registered(effect: &Effect) -> Row {
         Effect::TriggerSet(state) => (trigger_key(&state.binding), value()),
         Effect::TriggerDrop { binding } => (trigger_key(binding), None),
         Effect::Publish(own) => (key(&[b"member/", &own.member.0.to_be_bytes()]), value()),
+        Effect::AuthSet { .. } => (key(&[b"auth/set"]), value()),
+        Effect::AuthUserPut(user) => (key(&[b"auth/user/", &user.name]), value()),
+        Effect::AuthUserDrop { name } => (key(&[b"auth/user/", name.as_bytes()]), None),
+        Effect::AuthRolePut(role) => (key(&[b"auth/role/", &role.name]), value()),
+        Effect::AuthRoleDrop { name } => (key(&[b"auth/role/", name.as_bytes()]), None),
+        Effect::TokenPut { digest, .. } => (key(&[b"auth/token/", digest]), value()),
+        Effect::TokenDrop { digest } => (key(&[b"auth/token/", digest]), None),
         other => unreachable!("not a registry effect: {other:?}"),
     }
 }

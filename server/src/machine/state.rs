@@ -8,6 +8,7 @@ use triomphe::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Change, Registry, Rows, What, rows};
+use crate::auth::Auth;
 use crate::effect::{Author, ChainId, Effect, TriggerState};
 use crate::lease::{Lease, Leases};
 use crate::mvcc::{Keyed, Tree};
@@ -33,6 +34,8 @@ pub struct State {
     items: Tree<Item>,
     leases: Leases,
     registry: Arc<Registry>,
+    /// Users, roles and tokens.
+    auth: Arc<Auth>,
     /// Beside the registry, as they move with every batch of events.
     triggers: Tree<TriggerState>,
     /// Whose the writes of one main revision are, from the last [`Effect::By`] on.
@@ -59,6 +62,7 @@ impl Default for State {
             items: Tree::new(),
             leases: Leases::default(),
             registry: Arc::new(Registry::default()),
+            auth: Arc::new(Auth::default()),
             by: None,
             triggers: Tree::new(),
         }
@@ -97,6 +101,11 @@ impl State {
     /// Alarms, plugins and components.
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// Users, roles and tokens.
+    pub fn auth(&self) -> &Auth {
+        &self.auth
     }
 
     pub fn has_bindings(&self) -> bool {
@@ -148,6 +157,16 @@ impl State {
             }
             Effect::TriggerDrop { binding } => {
                 self.triggers.remove(binding.as_bytes());
+                rows.push(rows::registered(effect));
+            }
+            Effect::AuthSet { .. }
+            | Effect::AuthUserPut(_)
+            | Effect::AuthUserDrop { .. }
+            | Effect::AuthRolePut(_)
+            | Effect::AuthRoleDrop { .. }
+            | Effect::TokenPut { .. }
+            | Effect::TokenDrop { .. } => {
+                Arc::make_mut(&mut self.auth).apply(effect);
                 rows.push(rows::registered(effect));
             }
             registered => self.register(registered, rows),

@@ -1,5 +1,5 @@
-//! Locks that plugins admit and queues that they hold, with the lane and the sequencer by hand:
-//! grants and their tokens, who is asked again when, and that nobody walks around the plugin.
+//! Locks that plugins admit, with the lane and the sequencer by hand: grants and their tokens, who
+//! is asked again when, and that nobody walks around the plugin.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,19 +7,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use portunus_proto::etcdserverpb as pb;
 use portunus_proto::portunus::v1::{
     LockAcquireRequest, LockAsk, LockAwait, LockPlace as Place, LockReleaseRequest, LockSaid,
-    QueueAckRequest, QueueAsk, QueueConfigureRequest, QueueDequeueRequest, QueueEnqueueRequest,
-    QueueNewItem, lock_ask, queue_ask, queue_said,
+    lock_ask,
 };
 use tokio::sync::oneshot::Receiver;
 
 use super::answer::Delivery;
 use super::ask::{Ask, Said};
-use super::hand_test::{Hand, Script, binding, put, refusal, said};
+use super::hand_test::{Hand, Script, binding, call, one, put, refusal, said};
 use crate::decide::lock::{self, admission};
-use crate::decide::{LockRefusal, QueueRefusal, Refusal, Reply, Request};
+use crate::decide::{LockRefusal, Refusal, Reply, Request, Undeploy};
 use crate::effect::{Binding, FailurePolicy, Grants, Mode, Point};
 use crate::types::{KeyRange, LeaseId};
-use crate::wasm::{Admission, LockPlace, LockRequest, QueueReadiness, View};
+use crate::wasm::{Admission, LockPlace, LockRequest, Outcome, View};
 
 /// Admits while fewer than `permits` hold, in order. Counts how often it is asked.
 fn counting(permits: usize, asked: Arc<AtomicUsize>) -> Script {
@@ -47,12 +46,6 @@ async fn with(script: Script, more: Binding) -> Hand {
         one(&mut hand, Ask::Decide(Request::LeaseGrant(grant))).await;
     }
     hand
-}
-
-async fn one(hand: &mut Hand, ask: Ask) -> Said {
-    let answer = hand.submit([ask]).pop().expect("one");
-    hand.work().await;
-    said(answer).await
 }
 
 fn ask(kind: lock_ask::Ask) -> Ask {
@@ -343,113 +336,80 @@ async fn who_waits_until_a_time_that_is_over_fails_and_lets_pass_where_it_may() 
     }
 }
 
-fn queue(kind: queue_ask::Ask) -> Ask {
-    Ask::Decide(Request::Queue(QueueAsk { ask: Some(kind), readiness: None }))
-}
-
-fn dequeuing(wait: bool, max: u32, own_lease: i64) -> Ask {
-    let request =
-        QueueDequeueRequest { queue: "q".into(), wait, max, own_lease, ..Default::default() };
-    queue(queue_ask::Ask::Dequeue(request))
-}
-
-fn delivered(said: Said) -> Vec<(u64, i64, i64)> {
-    let Said::Reply(Reply::Queue(said)) = said else { panic!("{said:?}") };
-    let Some(queue_said::Said::Dequeued(said)) = said.said else { panic!("{said:?}") };
-    let claims = said.deliveries.into_iter().map(|delivery| delivery.claim.expect("a claim"));
-    claims.map(|claim| (claim.id, claim.token, claim.lease)).collect()
-}
-
-async fn queue_with(script: Script, condition: &str) -> Hand {
-    let mut hand = Hand::leading().await;
-    hand.plug("gate", script, vec![binding(Point::QueueCondition, "q")]).await;
-    let configure = QueueConfigureRequest {
-        queue: "q".into(),
-        condition: Some(condition.into()),
-        ..Default::default()
-    };
-    one(&mut hand, queue(queue_ask::Ask::Configure(configure))).await;
-    let item = |n: u32| QueueNewItem { payload: n.to_string().into(), ..Default::default() };
-    let items = (1..=5).map(item).collect();
-    let enqueue = QueueEnqueueRequest { queue: "q".into(), items, wait: false };
-    one(&mut hand, queue(queue_ask::Ask::Enqueue(enqueue))).await;
-    hand
-}
-
-/// Lets the last item go first, one at a time.
-fn from_behind() -> Script {
-    let pick = |view: &mut dyn View, _: &crate::wasm::QueueAsked<'_>| {
-        if !view.items_in_flight(1).expect("a queue").is_empty() {
-            return QueueReadiness::Wait(None);
-        }
-        let ready = view.ready_items(0, 100).expect("a queue");
-        QueueReadiness::Items(vec![ready.last().expect("something is ready").id])
-    };
-    Script { condition: Box::new(pick), ..Script::default() }
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plugin_picks_what_leaves_a_queue_and_a_waiting_dequeue_goes_on_by_itself() {
-    let mut hand = queue_with(from_behind(), "plugin gate").await;
-    let first = delivered(one(&mut hand, dequeuing(true, 3, 101)).await);
-    assert_eq!(first.iter().map(|claim| claim.0).collect::<Vec<_>>(), [5]);
-    assert!(delivered(one(&mut hand, dequeuing(false, 1, 102)).await).is_empty());
-    let waits = hand.submit([dequeuing(true, 1, 103)]).pop().expect("one");
+async fn whoever_held_it_before_there_was_a_plugin_wakes_the_next() {
+    let mut hand = Hand::leading().await;
+    for lease in 1..=3 {
+        let grant = pb::LeaseGrantRequest { id: lease, ttl: 60 };
+        one(&mut hand, Ask::Decide(Request::LeaseGrant(grant))).await;
+    }
+    assert!(enlist(&mut hand, wanting(1, &["locks/a"])).await.granted);
+    let admits = binding(Point::LockAdmission, "locks/");
+    hand.plug("gate", semaphore(1), vec![admits]).await;
+    let second = enlist(&mut hand, wanting(2, &["locks/a"])).await;
+    let third = enlist(&mut hand, wanting(3, &["locks/a"])).await;
+    let waits = [wait(&mut hand, second.places), wait(&mut hand, third.places)];
     hand.work().await;
-    assert_eq!(hand.sequencer.parked.len(), 1);
-    let (id, token, lease) = first[0];
-    let claims = vec![portunus_proto::portunus::v1::QueueClaim { id, token, lease }];
-    let ack = QueueAckRequest { queue: "q".into(), claims, txn: None };
-    one(&mut hand, queue(queue_ask::Ask::Ack(ack))).await;
-    assert_eq!(delivered(said(waits).await)[0].0, 4);
+    let [second, third] = waits;
+    // Its key alone goes: no key of a holder was ever there.
+    release(&mut hand, 1, "locks/a").await;
+    let second = locked(said(second).await).places.remove(0).token;
+    let revoke = pb::LeaseRevokeRequest { id: 2 };
+    one(&mut hand, Ask::Decide(Request::LeaseRevoke(revoke))).await;
+    assert!(locked(said(third).await).places[0].token > second);
     hand.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_plugin_is_asked_only_when_the_rest_of_the_condition_leaves_it_to_it() {
-    let never = |_: &mut dyn View, _: &crate::wasm::QueueAsked<'_>| {
-        QueueReadiness::Refuse("it was asked".into())
-    };
-    for (condition, items) in [
-        ("all(key open, plugin gate)", Some(0)),
-        ("any(size>=5, plugin gate)", Some(1)),
-        ("any(key open, plugin gate)", None),
-    ] {
-        let script = Script { condition: Box::new(never), ..Script::default() };
-        let mut hand = queue_with(script, condition).await;
-        let answer = hand.submit([dequeuing(false, 1, 101)]).pop().expect("one");
-        hand.work().await;
-        match items {
-            Some(items) => assert_eq!(delivered(said(answer).await).len(), items, "{condition}"),
-            None => {
-                let asked = Refusal::PolicyRefused {
-                    binding: "gate".into(),
-                    reason: "it was asked".into(),
-                };
-                assert_eq!(refusal(answer).await, asked);
-            }
-        }
-        hand.close().await;
+async fn who_waits_goes_on_by_the_lines_rules_when_the_plugin_is_gone() {
+    let never = |_: &mut dyn View, _: &LockRequest<'_>, _: &[LockPlace]| Admission::Wait(None);
+    let script = Script { admission: Box::new(never), ..Script::default() };
+    let mut hand = with(script, Binding::default()).await;
+    let mut waits = Vec::new();
+    for lease in 1..=2 {
+        let places = enlist(&mut hand, wanting(lease, &["locks/a"])).await.places;
+        waits.push(wait(&mut hand, places));
     }
+    hand.work().await;
+    let undeploy = Undeploy { name: "gate".into(), caller: String::new() };
+    one(&mut hand, Ask::Decide(Request::Undeploy(undeploy))).await;
+    let first = locked(said(waits.remove(0)).await).places.remove(0).token;
+    assert_eq!(holders(&hand, "locks/a"), [1]);
+    release(&mut hand, 1, "locks/a").await;
+    assert!(locked(said(waits.remove(0)).await).places[0].token > first);
+    hand.close().await;
+}
+
+/// Puts a key where another plugin admits.
+fn stealing() -> Script {
+    let recipe = |view: &mut dyn View, _: &str, key: &str| match view.put(
+        key.as_bytes(),
+        b"",
+        LeaseId::NONE,
+    ) {
+        Ok(()) => Outcome::Done(Vec::new()),
+        Err(refused) => Outcome::Refuse(refused.0),
+    };
+    Script { recipe: Box::new(recipe), ..Script::default() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plugin_that_picks_rubbish_or_is_not_there_is_named() {
-    let rubbish =
-        |_: &mut dyn View, _: &crate::wasm::QueueAsked<'_>| QueueReadiness::Items(vec![77]);
-    let script = Script { condition: Box::new(rubbish), ..Script::default() };
-    let mut hand = queue_with(script, "plugin gate").await;
-    let answer = hand.submit([dequeuing(true, 1, 101)]).pop().expect("one");
+async fn what_another_plugin_writes_where_one_admits_is_refused_and_its_own_is_not() {
+    let mut hand = with(semaphore(1), Binding::default()).await;
+    let grants = || Grants { write: vec![KeyRange::prefix("locks/")], ..Grants::default() };
+    let recipe = Binding { grants: grants(), ..binding(Point::Recipe, "other/") };
+    hand.plug("thief", stealing(), vec![recipe]).await;
+    let answer = hand.submit([call("thief", "known", "locks/a/9")]).pop().expect("one");
     hand.work().await;
-    let Refusal::PolicyRefused { binding, reason } = refusal(answer).await else {
-        panic!("another refusal")
-    };
-    assert_eq!(binding, "gate");
-    assert!(reason.contains("it picked item 77, which is not ready"), "{reason}");
-    one(&mut hand, put("q/condition", "plugin other")).await;
-    let answer = hand.submit([dequeuing(true, 1, 102)]).pop().expect("one");
-    hand.work().await;
-    let missing = QueueRefusal::NoCondition { queue: "q".into(), plugin: "other".into() };
-    assert_eq!(refusal(answer).await, Refusal::Queue(missing));
+    let refused = LockRefusal::Admitted { prefix: "locks/".into(), plugin: "gate".into() };
+    assert_eq!(refusal(answer).await, Refusal::Lock(refused));
+    assert!(hand.value("locks/a/9").is_none());
+    let bindings = vec![
+        Binding { grants: grants(), ..binding(Point::Recipe, "other/") },
+        binding(Point::LockAdmission, "locks/"),
+    ];
+    hand.plug("gate", stealing(), bindings).await;
+    one(&mut hand, call("gate", "known", "locks/a/9")).await;
+    assert!(hand.value("locks/a/9").is_some(), "the plugin itself may");
     hand.close().await;
 }

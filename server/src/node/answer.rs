@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 
 use super::ask::{Ask, Said};
 use super::error::{Error, Failure};
+use crate::auth::Caller;
 use crate::decide::Refusal;
 
 /// What a caller gets back.
@@ -40,6 +41,8 @@ impl From<Bounce> for Error {
 #[derive(Debug)]
 pub struct Call {
     pub ask: Ask,
+    /// On whose behalf.
+    pub who: Caller,
     /// Its place among those that wait; 0 until it does.
     pub order: u64,
     caller: oneshot::Sender<Delivery>,
@@ -48,9 +51,15 @@ pub struct Call {
 }
 
 impl Call {
+    /// A question of the server's own.
     pub fn new(ask: Ask) -> (Self, oneshot::Receiver<Delivery>) {
         let (caller, answer) = oneshot::channel();
-        (Self { ask, order: 0, caller, life: None }, answer)
+        (Self { ask, who: Caller::Server, order: 0, caller, life: None }, answer)
+    }
+
+    /// The same question on somebody's behalf.
+    pub fn by(self, who: Caller) -> Self {
+        Self { who, ..self }
     }
 
     /// True when nobody waits any more (the client went away or its deadline passed). Such a call

@@ -12,7 +12,7 @@ use super::error::Failure;
 use super::handle::Node;
 use super::members::Member;
 use super::peer_hash;
-use super::wire;
+use super::{wire, wire_auth};
 use crate::raft::{Peer, PeerHandler};
 
 /// What this member does for its peers. Filled once the node exists.
@@ -41,8 +41,8 @@ impl PeerHandler for Door {
 }
 
 async fn answer(node: Option<Node>, request: Bytes) -> Delivery {
-    let ask = match wire::decode_ask(request) {
-        Ok(ask) => ask,
+    let (caller, ask) = match wire_auth::decode(request) {
+        Ok(asked) => asked,
         Err(error) => {
             tracing::error!(%error, "a peer's question cannot be read");
             return Err(Bounce::Unknown(Failure::TimedOut));
@@ -51,6 +51,7 @@ async fn answer(node: Option<Node>, request: Bytes) -> Delivery {
     let Some(node) = node else {
         return Err(Bounce::NotExecuted(Box::new(ask), Failure::NotLeader));
     };
+    let node = node.acting(caller);
     if ask.may_wait() {
         // Until the asking member calls it off.
         return node.ask_here(ask).await;

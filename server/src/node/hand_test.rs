@@ -314,3 +314,10 @@ pub async fn put_revision(answer: oneshot::Receiver<Delivery>) -> i64 {
         other => panic!("{other:?}"),
     }
 }
+
+/// Asks, has the lane do its part, and returns what was said.
+pub async fn one(hand: &mut Hand, ask: Ask) -> Said {
+    let answer = hand.submit([ask]).pop().expect("one");
+    hand.work().await;
+    said(answer).await
+}

@@ -15,7 +15,8 @@ use super::error::{Error, Failure};
 use super::metrics;
 use super::sequencer::Submission;
 use super::shared::Shared;
-use super::wire;
+use super::{wire, wire_auth};
+use crate::auth::Caller;
 use crate::decide::{self, Reply, Request};
 use crate::raft::{ForwardError, Leadership};
 use crate::types::LeaseId;
@@ -29,6 +30,8 @@ const LAST_WORD: Duration = Duration::from_millis(500);
 #[derive(Clone)]
 pub struct Node {
     pub(super) shared: Arc<Shared>,
+    /// On whose behalf it asks and reads.
+    pub(super) caller: Caller,
 }
 
 impl Node {
@@ -184,6 +187,7 @@ impl Node {
     /// Asks this member's own sequencer.
     pub(super) async fn ask_here(&self, ask: Ask) -> Result<Executed, Bounce> {
         let (call, answer) = Call::new(ask);
+        let call = call.by(self.caller.clone());
         match self.shared.queue.try_send(Submission::Call(call)) {
             Ok(()) => {}
             Err(tokio::sync::mpsc::error::TrySendError::Full(submission)) => {
@@ -198,7 +202,7 @@ impl Node {
 
     /// Asks another member, which leads as far as this one knows.
     pub(super) async fn ask_there(&self, leader: u64, ask: Ask) -> Result<Executed, Bounce> {
-        let question = wire::encode_ask(&ask);
+        let question = wire_auth::encode(&self.caller, &ask);
         let forwarded = tokio::select! {
             biased;
             forwarded = self.shared.group().forward(leader, question) => forwarded,

@@ -6,6 +6,7 @@ mod answer;
 mod applied;
 mod applier;
 mod ask;
+mod auth;
 mod backup;
 mod batch;
 mod blame;
@@ -55,6 +56,7 @@ mod start;
 mod triggers;
 mod verdicts;
 mod wire;
+mod wire_auth;
 mod wire_plugin;
 mod wire_refusal;
 
@@ -83,6 +85,8 @@ pub use triggers::TriggerReport;
 
 #[cfg(test)]
 mod admission_test;
+#[cfg(test)]
+mod condition_test;
 #[cfg(test)]
 mod feature_level_test;
 #[cfg(test)]

@@ -136,6 +136,11 @@ impl Node {
             "The revision of the last compaction.",
             state.compacted as f64,
         );
+        to.gauge(
+            "etcd_debugging_auth_revision",
+            "The revision of users, roles and permissions.",
+            state.auth().revision as f64,
+        );
     }
 
     fn read_watches(&self, to: &Readings) {

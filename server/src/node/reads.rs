@@ -10,7 +10,8 @@ use super::error::{Error, Failure};
 use super::handle::Node;
 use super::metrics;
 use super::shared::Shared;
-use crate::decide::{Past, PastView, Refusal, kv, txn};
+use crate::decide::{self, Past, PastView, Refusal, kv, txn};
+use crate::machine::State;
 use crate::types::LeaseId;
 
 impl Node {
@@ -18,10 +19,13 @@ impl Node {
     pub async fn range(&self, request: pb::RangeRequest) -> Result<pb::RangeResponse, Error> {
         kv::check_range(&request)?;
         metrics::RANGES.inc();
-        if !request.serializable {
-            self.linearizable().await?;
+        match request.serializable {
+            true => self.check_range(&request.key, &request.range_end).await?,
+            false => self.linearizable().await?,
         }
         let version = self.shared.applied.load();
+        // On the very state that is read.
+        decide::permit_range(&version.state, &self.caller, &request.key, &request.range_end)?;
         if request.revision > 0 && request.revision < version.state.revision {
             return self
                 .off_the_runtime(move |past| kv::range(&version.state, Some(past), &request))
@@ -38,14 +42,18 @@ impl Node {
     {
         kv::check_range(&request)?;
         metrics::RANGES.inc();
-        if !request.serializable {
-            self.linearizable().await?;
+        match request.serializable {
+            true => self.check_range(&request.key, &request.range_end).await?,
+            false => self.linearizable().await?,
         }
+        let permit = |state: &State| {
+            decide::permit_range(state, &self.caller, &request.key, &request.range_end)
+        };
         let target = self.shared.options.max_request_bytes;
-        let range = self
-            .shared
-            .applied
-            .with(|version| kv::RangeStream::new(&version.state, &request, target))?;
+        let range = self.shared.applied.with(|version| {
+            permit(&version.state)?;
+            kv::RangeStream::new(&version.state, &request, target)
+        })?;
         let pieces = stream::unfold((self.clone(), Some(range)), |(node, range)| async move {
             let mut range = range?;
             let version = node.shared.applied.load();
@@ -70,10 +78,12 @@ impl Node {
     pub(super) async fn read_txn(&self, request: pb::TxnRequest) -> Result<pb::TxnResponse, Error> {
         txn::check(&request, self.shared.options.max_txn_ops)?;
         metrics::RANGES.inc_by(request.success.len().max(request.failure.len()) as u64);
-        if !txn::is_serializable(&request) {
-            self.linearizable().await?;
+        match txn::is_serializable(&request) {
+            true => self.check_txn(&request).await?,
+            false => self.linearizable().await?,
         }
         let version = self.shared.applied.load();
+        decide::permit_txn(&version.state, &self.caller, &request)?;
         self.shared.read(&version, |past| txn::read_only(&version.state, &request, Some(past)))
     }
 
@@ -119,7 +129,15 @@ impl Node {
     pub async fn leases(&self) -> Result<Vec<LeaseId>, Error> {
         self.linearizable().await?;
         let version = self.shared.applied.load();
-        Ok(version.state.lease_terms().map(|(id, _, _)| id).collect())
+        let ids: Vec<LeaseId> = version.state.lease_terms().map(|(id, _, _)| id).collect();
+        let auth = version.state.auth();
+        if !auth.rights(&self.caller).map_err(Refusal::from)?.hold_everything() {
+            // As in etcd: all are listed to who may see what is under each, or none.
+            for id in &ids {
+                decide::permit_lease_keys(&version.state, &self.caller, *id)?;
+            }
+        }
+        Ok(ids)
     }
 
     /// Runs a read that may touch the disk where it holds nobody up.

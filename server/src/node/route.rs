@@ -94,8 +94,11 @@ pub fn possible_writes(head: &State, request: &Request) -> Vec<KeyRange> {
             ranges.extend(keys.into_iter().map(KeyRange::single));
         }
         Request::Lock(ask) => {
-            let names = decide::lock::names(ask).into_iter();
-            ranges.extend(names.map(|name| KeyRange::prefix([&name[..], b"/"].concat())));
+            // Their lines, and what is noted beside them.
+            for name in decide::lock::names(ask) {
+                let keys = [b"/", b"!"].map(|mark| KeyRange::prefix([&name[..], mark].concat()));
+                ranges.extend(keys);
+            }
         }
         Request::Queue(ask) => {
             ranges.push(KeyRange::prefix(decide::queue::prefix(ask)));

@@ -28,6 +28,7 @@ use super::reserve::Reservation;
 use super::route::{Route, route};
 use super::shared::Shared;
 use super::verdicts::said;
+use crate::auth::AuthRefusal;
 use crate::clock::{Clock, Tick};
 use crate::decide::{self, Advance, Draft, Refusal, Request};
 use crate::effect::{BindingId, ChainId};
@@ -210,7 +211,7 @@ impl Sequencer {
         self.propose(batch);
     }
 
-    pub(super) fn decide(&mut self, call: Call, batch: &mut Batch) {
+    pub(super) fn decide(&mut self, mut call: Call, batch: &mut Batch) {
         if call.is_abandoned() {
             return self.leave_line(&call);
         }
@@ -218,6 +219,10 @@ impl Sequencer {
             return call.bounce(Failure::NotLeader);
         }
         self.look_at_bindings();
+        if let Err(refusal) = self.permits(&call) {
+            return self.refuse(call, refusal, batch);
+        }
+        self.name_caller(&mut call);
         if self.must_stand_back(&call) {
             return self.standing_back.push(Pending::Call(call));
         }
@@ -253,6 +258,32 @@ impl Sequencer {
         }
     }
 
+    /// Says in what keeps it who asks. That is for the head to tell, not for the member that hands
+    /// the question on.
+    fn name_caller(&self, call: &mut Call) {
+        if let Ask::Decide(Request::Lock(ask)) = &mut call.ask {
+            let user = self.head.auth().user_of(&call.who);
+            ask.user = user.unwrap_or_default().to_owned();
+        }
+    }
+
+    /// Whether the caller may ask this of the head, before any plugin hears of it.
+    fn permits(&self, call: &Call) -> Result<(), Refusal> {
+        let auth = self.head.auth();
+        if auth.enabled && auth.is_over(&call.who, self.shared.clock.unix_ms()) {
+            return Err(AuthRefusal::InvalidToken.into());
+        }
+        match &call.ask {
+            Ask::Decide(request) => decide::permit(&self.head, &call.who, request),
+            Ask::Handle(_) => Ok(()),
+            Ask::KeepAlive(id) => decide::permit_renew(&self.head, &call.who, *id),
+            Ask::TimeToLive { id, keys: true } => {
+                decide::permit_lease_keys(&self.head, &call.who, *id)
+            }
+            Ask::TimeToLive { .. } => Ok(auth.rights(&call.who).map(drop)?),
+        }
+    }
+
     /// Decides on the head. `added` are the writes that plugins make in the same transaction, and
     /// `payload` a recipe's reply.
     pub(super) fn evaluate(
@@ -274,7 +305,8 @@ impl Sequencer {
         };
         let mut draft = Draft::default();
         let cx = self.shared.decision_limits();
-        let result = decide::decide(&mut self.head, request, added, &cx, &mut draft);
+        let result = decide::permit(&self.head, &call.who, request)
+            .and_then(|()| decide::decide(&mut self.head, request, added, &cx, &mut draft));
         if let Err(Refusal::NotApplied(_)) = result {
             return self.later.push(call);
         }

@@ -33,6 +33,7 @@ use super::shared::{Identity, Options, Shared};
 use super::sole_voter::SoleVoter;
 use super::space::Space;
 use super::triggers::{self, Triggers};
+use crate::auth::Caller;
 use crate::clock::Clock;
 use crate::effect::Attributes;
 use crate::limits::REQUESTS_QUEUED_MAX;
@@ -206,7 +207,7 @@ pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
         reigns: watch::Sender::new(None),
         triggers: Triggers::default(),
     });
-    let node = Node { shared: shared.clone() };
+    let node = Node { shared: shared.clone(), caller: Caller::Server };
     let (door, applier) = (Door::default(), Applier::new(shared.clone(), applied, membership));
     let options = group_options(parts);
     let group = Group::start(options, log, Box::new(applier), Arc::new(door.clone())).await?;

@@ -10,6 +10,7 @@ use prost::Message;
 use super::answer::{Bounce, Delivery, Executed};
 use super::ask::{Ask, KeepAlive, Said, TimeToLive};
 use super::error::Failure;
+use super::wire_auth;
 use super::wire_refusal::{decode_refusal, encode_refusal};
 use crate::decide::{Reply, Request};
 use crate::effect::{self, Effect};
@@ -55,6 +56,8 @@ mod ask_tag {
     pub const SET_TRIGGER: u8 = 18;
     pub const LOCK: u8 = 19;
     pub const QUEUE: u8 = 20;
+    pub const AUTH: u8 = 21;
+    // 32 is in front of a question on somebody's behalf, see `wire_auth`.
 }
 
 pub fn encode_ask(ask: &Ask) -> Bytes {
@@ -103,6 +106,10 @@ fn encode_request(request: &Request, out: &mut BytesMut) {
         Request::SetTrigger(ask) => put(out, ask_tag::SET_TRIGGER, &record::SetTrigger::from(ask)),
         Request::Lock(ask) => put(out, ask_tag::LOCK, ask),
         Request::Queue(ask) => put(out, ask_tag::QUEUE, ask),
+        Request::Auth(ask) => {
+            out.put_u8(ask_tag::AUTH);
+            wire_auth::encode_ask(ask, out);
+        }
         Request::Publish(own) => put_effect(out, &Effect::Publish(own.clone())),
         Request::RaiseFeatureLevel(level) => put_effect(out, &Effect::FeatureLevel(*level)),
     }
@@ -127,6 +134,7 @@ pub fn decode_ask(mut bytes: Bytes) -> Result<Ask, WireError> {
         ask_tag::SET_TRIGGER => Request::SetTrigger(record::SetTrigger::decode(bytes)?.try_into()?),
         ask_tag::LOCK => Request::Lock(Message::decode(bytes)?),
         ask_tag::QUEUE => Request::Queue(Message::decode(bytes)?),
+        ask_tag::AUTH => Request::Auth(wire_auth::decode_ask(bytes)?),
         ask_tag::EFFECTS => request_of(effect::decode_effects(&bytes))?,
         ask_tag::KEEP_ALIVE => return Ok(Ask::KeepAlive(LeaseId(int(&mut bytes)?))),
         ask_tag::TIME_TO_LIVE => {

@@ -3,6 +3,7 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::wire::WireError;
+use crate::auth::AuthRefusal;
 use crate::decide::{LockRefusal, QueueRefusal, Refusal};
 
 /// Refusals without content. Numbers are for ever.
@@ -48,6 +49,7 @@ const UNKNOWN_FUNCTION: u8 = 51;
 const INVALID_PAYLOAD: u8 = 52;
 const LOCK: u8 = 53;
 const QUEUE: u8 = 54;
+const AUTH: u8 = 55;
 
 pub fn encode_refusal(refusal: &Refusal, out: &mut BytesMut) {
     if let Some((_, code)) = PLAIN.iter().find(|(plain, _)| plain == refusal) {
@@ -98,6 +100,7 @@ pub fn encode_refusal(refusal: &Refusal, out: &mut BytesMut) {
         Refusal::InvalidPayload { plugin, reason } => {
             texts(out, INVALID_PAYLOAD, &[plugin, reason]);
         }
+        Refusal::Auth(refusal) => out.put_slice(&[AUTH, refusal.number()]),
         Refusal::Lock(refusal) => {
             let (kind, pair, name) = refusal.to_parts();
             numbers(out, LOCK, &[kind.into(), pair[0], pair[1]]);
@@ -155,6 +158,10 @@ pub fn decode_refusal(mut bytes: Bytes) -> Result<Refusal, WireError> {
             cursor: number(b)? as i64,
             revision: number(b)? as i64,
         },
+        AUTH => {
+            let number = b.try_get_u8().map_err(|_| ends_early())?;
+            Refusal::Auth(AuthRefusal::of_number(number).ok_or_else(ends_early)?)
+        }
         LOCK => {
             let (kind, pair) = (number(b)? as u8, [number(b)?, number(b)?]);
             Refusal::Lock(LockRefusal::from_parts(kind, pair, text(b)?).ok_or_else(ends_early)?)

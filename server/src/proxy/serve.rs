@@ -175,8 +175,12 @@ fn serve_one(
     serving: &Serving,
     stopping: &watch::Receiver<bool>,
 ) -> impl Future<Output = Result<()>> + Send + use<> {
-    let timing =
-        Timing { clock: Clock::system(), histograms: false, slow: Duration::from_secs(u64::MAX) };
+    let timing = Timing {
+        clock: Clock::system(),
+        histograms: false,
+        slow: Duration::from_secs(u64::MAX),
+        traces: None,
+    };
     let table = Arc::new(Table::new(&service_names(), &timing));
     let counted = Metered::new(services.clone(), table.clone());
     let gateway = port.everything.then(|| Gateway::new(counted, GATEWAY_BYTES_MAX));

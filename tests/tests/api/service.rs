@@ -158,8 +158,6 @@ async fn metadata_of_etcds_clients_is_understood() {
 #[tokio::test]
 async fn what_is_not_offered_says_so() {
     let mut single = Single::start().await;
-    let refused = refusal(single.rpc.auth.auth_enable(pb::AuthEnableRequest {}).await);
+    let refused = refusal(single.rpc.cluster.member_add(pb::MemberAddRequest::default()).await);
     assert_eq!(refused.0, Code::Unimplemented);
-    let status = single.rpc.auth.auth_status(pb::AuthStatusRequest {}).await.unwrap().into_inner();
-    assert!(!status.enabled);
 }

@@ -54,7 +54,7 @@ async fn corrupted(more: &[&str]) -> Result<(Cluster, usize)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_member_with_other_data_raises_the_alarm_and_keys_are_refused() -> Result<()> {
+async fn a_member_with_other_data_raises_the_alarm_and_writes_are_refused() -> Result<()> {
     let _turn = turn().await;
     let (mut cluster, victim) = corrupted(&["--corrupt-check-time=1s"]).await?;
     cluster.restart(victim).await?;
@@ -71,14 +71,14 @@ async fn a_member_with_other_data_raises_the_alarm_and_keys_are_refused() -> Res
     let id = header.header().context("header")?.member_id();
     let raised: Vec<_> = alarms.iter().map(|alarm| (alarm.member_id, alarm.alarm)).collect();
     assert_eq!(raised, [(id, CORRUPT)], "of the member that differs and no other");
-    let refused = put(&healthy).await.expect_err("no key is served");
+    let refused = put(&healthy).await.expect_err("no key is written");
     assert_eq!(
         (refused.code(), refused.message()),
         (tonic::Code::DataLoss, "etcdserver: corrupt cluster")
     );
     let range = RangeRequest { key: "key".into(), ..RangeRequest::default() };
-    let refused = rpc.kv.range(range).await.expect_err("nor read");
-    assert_eq!(refused.message(), "etcdserver: corrupt cluster");
+    // As in etcd: what is there can be looked at.
+    rpc.kv.range(range).await?;
     // The member is taken out of service, and the operator clears the alarm.
     cluster.members[victim].kill()?;
     let disarm = AlarmRequest { action: DEACTIVATE, member_id: id, alarm: CORRUPT };

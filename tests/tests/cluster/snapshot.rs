@@ -124,6 +124,8 @@ async fn after_a_bump_watchers_hear_that_the_past_is_gone() -> Result<()> {
     assert_eq!((got.header().context("header")?.revision(), got.count()), (bumped, 39));
     let options = Some(WatchOptions::new().with_start_revision(at));
     let mut watch = client.watch("key/", options).await?;
+    let created = watch.message().await?.context("an answer")?;
+    assert!(created.created(), "first as any watch, as etcd has it: {created:?}");
     let told = watch.message().await?.context("an answer")?;
     assert_eq!((told.canceled(), told.compact_revision()), (true, bumped));
     let put = client.put("key/8", "new", None).await?.header().context("header")?.revision();

@@ -51,20 +51,23 @@ pub async fn read(client: &mut Client) -> Result<History> {
 pub struct Line {
     /// First of the line from this revision on, as its key's create revision.
     holders: BTreeMap<i64, Option<i64>>,
+    /// The most keys that were there at one time.
+    pub longest: usize,
 }
 
 impl Line {
-    pub fn of(history: &[Change], name: &str) -> Self {
-        let prefix = format!("{name}/");
-        let (mut line, mut holders) = (BTreeMap::new(), BTreeMap::new());
-        for change in history.iter().filter(|change| change.key.starts_with(&prefix)) {
+    /// Of the keys that begin with `prefix`: those of the line, or those of holders alone.
+    pub fn of(history: &[Change], prefix: &str) -> Self {
+        let (mut line, mut holders, mut longest) = (BTreeMap::new(), BTreeMap::new(), 0);
+        for change in history.iter().filter(|change| change.key.starts_with(prefix)) {
             match change.value {
                 Some(_) => line.insert(change.key.clone(), change.created),
                 None => line.remove(&change.key),
             };
+            longest = longest.max(line.len());
             holders.insert(change.revision, line.values().min().copied());
         }
-        Self { holders }
+        Self { holders, longest }
     }
 
     /// Who held it once everything up to `revision` had happened.

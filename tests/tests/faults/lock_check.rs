@@ -41,6 +41,28 @@ pub struct Record {
     pub writes: Vec<Guarded>,
 }
 
+/// Who decides about the lock, and so which keys tell who holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rules {
+    Line,
+    Plugin,
+}
+
+impl Rules {
+    /// What the keys begin with of which the oldest is the holder's.
+    fn holders(self) -> String {
+        match self {
+            Self::Line => format!("{LOCK}/"),
+            Self::Plugin => format!("{LOCK}!holders/"),
+        }
+    }
+
+    /// Whose create revision is the token of a lease that holds the lock.
+    pub fn token_key(self, lease: i64) -> String {
+        format!("{}{lease:x}", self.holders())
+    }
+}
+
 /// The lock's name, and where what it guards lies.
 pub const LOCK: &str = "door";
 pub const GUARDED: &str = "guarded/state";
@@ -48,8 +70,11 @@ pub const TOKEN: &str = "guarded/.token";
 
 /// # Errors
 /// The first thing that does not hold.
-pub fn check(record: &Record, history: &[Change]) -> Result<(), String> {
-    let line = Line::of(history, LOCK);
+pub fn check(record: &Record, history: &[Change], rules: Rules) -> Result<(), String> {
+    let line = Line::of(history, &rules.holders());
+    if rules == Rules::Plugin && line.longest > 1 {
+        return Err(format!("{} hold it at one revision", line.longest));
+    }
     let mut told = BTreeMap::new();
     for grant in &record.grants {
         let holder = line.holder_at(grant.revision);
@@ -125,7 +150,7 @@ fn check_writes(record: &Record, history: &[Change], line: &Line) -> Result<(), 
 mod tests {
     use std::time::Duration;
 
-    use super::{GUARDED, Grant, Guarded, Outcome, Record, TOKEN, check};
+    use super::{GUARDED, Grant, Guarded, Outcome, Record, Rules, TOKEN, check};
     use crate::history::{Change, History};
 
     fn put(revision: i64, key: &str, value: &str, created: i64) -> Change {
@@ -169,13 +194,24 @@ mod tests {
     fn wrong(change: impl FnOnce(&mut Record, &mut History)) -> String {
         let (mut record, mut history) = right();
         change(&mut record, &mut history);
-        check(&record, &history).expect_err("it is wrong")
+        check(&record, &history, Rules::Line).expect_err("it is wrong")
     }
 
     #[test]
     fn what_is_right_passes() {
         let (record, history) = right();
-        assert_eq!(check(&record, &history), Ok(()));
+        assert_eq!(check(&record, &history, Rules::Line), Ok(()));
+    }
+
+    #[test]
+    fn two_keys_of_holders_are_wrong() {
+        let mut history = vec![put(2, "door!holders/1", "", 2), delete(3, "door!holders/1")];
+        history.push(put(4, "door!holders/2", "", 4));
+        let record = Record::default();
+        assert_eq!(check(&record, &history, Rules::Plugin), Ok(()));
+        history.push(put(5, "door!holders/3", "", 5));
+        let why = check(&record, &history, Rules::Plugin).expect_err("it is wrong");
+        assert!(why.contains("2 hold it at one revision"), "{why}");
     }
 
     #[test]

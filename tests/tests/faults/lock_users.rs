@@ -17,7 +17,7 @@ use portunus_tests::key_values;
 use rand::Rng;
 use tonic::transport::Channel;
 
-use crate::lock_check::{GUARDED, Grant, Guarded, LOCK, Outcome, Record, TOKEN};
+use crate::lock_check::{GUARDED, Grant, Guarded, LOCK, Outcome, Record, Rules, TOKEN};
 use crate::session::{Clock, Lease, Stop, connect, soon, within};
 
 const LEASE_SECONDS: i64 = 3;
@@ -29,6 +29,7 @@ pub struct User {
     clock: Clock,
     channel: Channel,
     record: Arc<Mutex<Record>>,
+    rules: Rules,
     writes: u32,
 }
 
@@ -42,8 +43,14 @@ enum Ending {
 }
 
 impl User {
-    pub fn new(id: u32, url: &str, clock: Clock, record: Arc<Mutex<Record>>) -> Result<Self> {
-        Ok(Self { id, clock, channel: connect(url)?, record, writes: 0 })
+    pub fn new(
+        id: u32,
+        url: &str,
+        clock: Clock,
+        record: Arc<Mutex<Record>>,
+        rules: Rules,
+    ) -> Result<Self> {
+        Ok(Self { id, clock, channel: connect(url)?, record, rules, writes: 0 })
     }
 
     pub async fn work(mut self, stop: Stop) {
@@ -91,14 +98,15 @@ impl User {
         Ok(())
     }
 
-    /// The key, its create revision, and the answer's revision.
+    /// The key, the token, and the answer's revision.
     async fn lock_as_etcd(&self, lease: &Lease) -> Result<(bytes::Bytes, i64, i64)> {
         let mut locks = EtcdLockClient::new(self.channel.clone());
         let request = LockRequest { name: LOCK.into(), lease: lease.id };
         let locked = within(WAIT, locks.lock(request)).await?.into_inner();
         let revision = locked.header.context("a header")?.revision;
         let key = locked.key;
-        let range = pb::RangeRequest { key: key.clone(), ..Default::default() };
+        let holds = self.rules.token_key(lease.id).into();
+        let range = pb::RangeRequest { key: holds, ..Default::default() };
         let found = soon(KvClient::new(self.channel.clone()).range(range)).await?.into_inner();
         let own = key_values(&found.kvs).into_iter().next().context("it has ended")?;
         Ok((key, own.create_revision, revision))

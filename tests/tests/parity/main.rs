@@ -2,6 +2,7 @@
 //! the same, field by field, apart from ids, terms and remaining times. Needs an `etcd` program,
 //! in `PATH` or named by `REAL_ETCD`; without one the test says so and passes.
 
+mod auth;
 mod call;
 mod edges;
 mod etcd;

@@ -96,7 +96,7 @@ async fn json_schema_names_what_does_not_fit() -> Result<()> {
 async fn fencing_refuses_a_deposed_holder() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let options =
-        ["--write-policy", "app/", "--config", "lock=locks/app", "--grant-read", "locks/app/"];
+        ["--write-policy", "app/", "--config", "lock=locks/app", "--grant-read", "locks/app"];
     let mut it = Deployed::new(dir.path(), "fencing", &options).await?;
     let mut tokens = Vec::new();
     for who in ["a", "b"] {

@@ -1,5 +1,7 @@
 //! One member and what these tests ask of it again and again.
 
+use std::process::Command;
+
 use anyhow::{Result, ensure};
 use etcd_client::{Client, GetOptions};
 use portunus_proto::v3electionpb::election_client::ElectionClient;
@@ -51,4 +53,20 @@ pub async fn stand(client: &Client, name: &str, count: usize) -> Vec<String> {
         Ok(line)
     })
     .await
+}
+
+/// What a `portunus` command against a member printed; it has to succeed.
+pub fn portunus(url: &str, words: &[&str]) -> Result<String> {
+    let mut command = Command::new(Member::program()?);
+    command.args(words).arg(format!("--endpoints={url}"));
+    let output = tokio::task::block_in_place(|| command.output())?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{words:?}: {error}");
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Deploys a plugin that comes with the server.
+pub fn deploy(url: &str, builtin: &str, options: &[&str]) -> Result<()> {
+    let source = format!("builtin:{builtin}");
+    portunus(url, &[&["plugin", "deploy", &source], options].concat()).map(drop)
 }

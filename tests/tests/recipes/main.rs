@@ -1,6 +1,8 @@
 //! Locks, elections and queues of the real program, through their services and through the clients
 //! that do the same with plain transactions.
 
+mod admission;
+mod admission_failover;
 mod composed;
 mod elections;
 mod etcdctl;

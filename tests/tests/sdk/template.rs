@@ -49,6 +49,7 @@ fn a_new_crate_works_without_an_edit() {
     size::check(&built[0], GUEST_BYTES_MAX);
     let engine = Engine::new(EngineOptions::default()).expect("an engine");
     let component = fs::read(&built[0]).expect("the component");
+    size::check_paths("my-plugin", &component, "portunus-sdk/src/");
     let plugin = engine.compile(&component).expect("the server takes it");
     assert_eq!(plugin.points(), [Point::WritePolicy, Point::Recipe]);
     assert_eq!(plugin.functions(), ["count"]);

@@ -83,9 +83,10 @@ async fn hostile_plugins_refuse_their_own_callers_and_nobody_else() -> Result<()
     deploy(&member, "hostile", HOSTILE, "/h/", "").await?;
     deploy(&member, "plain", ALLOW_ALL, "/p/", "").await?;
 
-    // Callers of the hostile one keep its thread busy the whole time.
+    // Callers of the hostile one keep its thread busy the whole time. More of them would wait for
+    // each other until their deadline: calls that fail share a tenth of a core.
     let mut busy = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..2 {
         let mut client = member.client().await?;
         busy.push(tokio::spawn(async move {
             for _ in 0..5 {

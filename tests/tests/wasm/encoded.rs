@@ -8,9 +8,13 @@ use wit_parser::{ManglingAndAbi, Resolve};
 /// The contract's text, all files in one.
 pub fn contract() -> String {
     let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sdk/wit");
-    ["types", "host", "write-policy", "trigger", "recipe", "worlds"]
-        .map(|file| std::fs::read_to_string(wit.join(file).with_extension("wit")).expect("wit"))
-        .concat()
+    let mut files: Vec<_> = std::fs::read_dir(wit)
+        .expect("the contract is there")
+        .map(|file| file.expect("it can be listed").path())
+        .collect();
+    // The one that names the package stands first.
+    files.sort_by_key(|file| (!file.ends_with("types.wit"), file.clone()));
+    files.iter().map(|file| std::fs::read_to_string(file).expect("wit")).collect()
 }
 
 /// A core module for `world` of the package `wit` that says so in a section: `module` or else

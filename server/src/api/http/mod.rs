@@ -14,5 +14,6 @@ mod surface;
 pub use cors::Cors;
 pub use front::{FrontLayer, is_grpc};
 pub use gateway::Gateway;
+pub use gateway::json as gateway_json;
 pub use hosts::Hosts;
 pub use surface::Surface;

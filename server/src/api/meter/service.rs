@@ -40,7 +40,7 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let call = self.table.begin(request.uri().path());
+        let call = self.table.begin(request.uri().path(), request.headers());
         let request = match &call {
             Some(call) => {
                 let received = call.method.received.clone();

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use http::HeaderMap;
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
 use prost_reflect::MethodDescriptor;
 use tonic::Code;
@@ -12,6 +13,7 @@ use tonic::Code;
 use crate::api::descriptors::{POOL, grpc_path};
 use crate::clock::{Clock, Tick};
 use crate::metrics;
+use crate::traces::{Span, Traces};
 
 const LABELS: [&str; 3] = ["grpc_service", "grpc_method", "grpc_type"];
 const LABELS_WITH_CODE: [&str; 4] = ["grpc_service", "grpc_method", "grpc_type", "grpc_code"];
@@ -34,6 +36,17 @@ const CODES: [&str; 17] = [
     "Unavailable",
     "DataLoss",
     "Unauthenticated",
+];
+
+/// With these the server is at fault; with the others the caller, which no trace of a server
+/// counts as an error.
+const FAULTS: [Code; 6] = [
+    Code::Unknown,
+    Code::DeadlineExceeded,
+    Code::Unimplemented,
+    Code::Internal,
+    Code::Unavailable,
+    Code::DataLoss,
 ];
 
 macro_rules! per_method {
@@ -80,6 +93,8 @@ pub struct Timing {
     /// Log a call of etcd's services that takes longer. Locks, elections and what is our own may
     /// wait as long as they please.
     pub slow: Duration,
+    /// Trace calls (`--enable-distributed-tracing`).
+    pub traces: Option<Traces>,
 }
 
 /// Whose unary calls are to be quick.
@@ -96,6 +111,7 @@ pub struct Method {
     slow: Option<Duration>,
     /// None where the time is nobody's concern.
     clock: Option<Clock>,
+    traces: Option<Traces>,
 }
 
 impl Method {
@@ -122,6 +138,7 @@ impl Method {
             clock: (seconds.is_some() || slow.is_some()).then(|| timing.clock.clone()),
             seconds,
             slow,
+            traces: timing.traces.clone(),
         }
     }
 }
@@ -140,11 +157,12 @@ impl Table {
     }
 
     /// Begins to count a call; `None` for a path that is no method's.
-    pub(super) fn begin(&self, path: &str) -> Option<Running> {
+    pub(super) fn begin(&self, path: &str, headers: &HeaderMap) -> Option<Running> {
         let method = self.0.get(path)?.clone();
         method.started.inc();
         let began = method.clock.as_ref().map_or(Tick::ZERO, Clock::now);
-        Some(Running { method, began, ended: false })
+        let span = method.traces.as_ref().map(|traces| traces.begin(path, headers));
+        Some(Running { method, began, span, ended: false })
     }
 }
 
@@ -152,6 +170,7 @@ impl Table {
 pub(super) struct Running {
     pub method: Arc<Method>,
     began: Tick,
+    span: Option<Span>,
     ended: bool,
 }
 
@@ -163,6 +182,11 @@ impl Running {
         }
         if let Some(counter) = self.method.handled.get(code as usize) {
             counter.inc();
+        }
+        if let Some(span) = self.span.take() {
+            let number = code as i32;
+            let is_fault = FAULTS.contains(&code);
+            span.end(number, is_fault.then_some(CODES[number as usize]));
         }
         let Method { path, seconds, slow, clock, .. } = &*self.method;
         let Some(took) = clock.as_ref().map(|clock| clock.now().since(self.began)) else { return };
@@ -200,10 +224,11 @@ mod tests {
     #[test]
     fn what_may_wait_by_its_nature_is_never_slow() {
         let slow = Duration::from_millis(300);
-        let timing = Timing { clock: Clock::manual(), histograms: false, slow };
+        let timing = Timing { clock: Clock::manual(), histograms: false, slow, traces: None };
         let services = ["etcdserverpb.KV", "etcdserverpb.Watch", "v3lockpb.Lock"];
         let table = Table::new(&services, &timing);
-        let slow = |path: &str| table.begin(path).expect("a method").method.slow;
+        let none = http::HeaderMap::new();
+        let slow = |path: &str| table.begin(path, &none).expect("a method").method.slow;
         assert_eq!(slow("/etcdserverpb.KV/Put"), Some(Duration::from_millis(300)));
         assert_eq!(slow("/etcdserverpb.KV/RangeStream"), None);
         assert_eq!(slow("/etcdserverpb.Watch/Watch"), None);
@@ -213,19 +238,20 @@ mod tests {
     #[test]
     fn a_call_counts_once_and_one_that_is_dropped_was_cancelled() {
         let slow = Duration::from_millis(300);
-        let timing = Timing { clock: Clock::manual(), histograms: false, slow };
+        let timing = Timing { clock: Clock::manual(), histograms: false, slow, traces: None };
         let table = Table::new(&["v3lockpb.Lock"], &timing);
+        let none = http::HeaderMap::new();
         let of = |code: Code| {
-            let running = table.begin("/v3lockpb.Lock/Unlock").expect("a method");
+            let running = table.begin("/v3lockpb.Lock/Unlock", &none).expect("a method");
             running.method.handled[code as usize].get()
         };
-        assert!(table.begin("/v3lockpb.Lock/Nothing").is_none());
-        let mut running = table.begin("/v3lockpb.Lock/Lock").expect("a method");
+        assert!(table.begin("/v3lockpb.Lock/Nothing", &none).is_none());
+        let mut running = table.begin("/v3lockpb.Lock/Lock", &none).expect("a method");
         running.end(Code::NotFound);
         running.end(Code::Ok);
         let method = running.method.clone();
         drop(running);
-        drop(table.begin("/v3lockpb.Lock/Lock"));
+        drop(table.begin("/v3lockpb.Lock/Lock", &none));
         let counts: Vec<_> = method.handled.iter().map(|counter| counter.get()).collect();
         assert_eq!(counts.iter().sum::<u64>(), 2);
         assert_eq!((counts[Code::NotFound as usize], counts[Code::Cancelled as usize]), (1, 1));

@@ -7,6 +7,7 @@ use prost::Message;
 use tonic::{Request, Response, Status, async_trait};
 
 use crate::api::answer::header_at;
+use crate::api::caller::acting;
 use crate::api::status;
 use crate::decide::RecipeCall;
 use crate::node::Node;
@@ -19,13 +20,15 @@ pub struct RecipeService {
 #[async_trait]
 impl Recipe for RecipeService {
     async fn call(&self, request: Request<CallRequest>) -> Result<Response<CallResponse>, Status> {
+        let node = acting(&self.node, &request);
         let message = request.into_inner();
         if message.encoded_len() > self.node.max_request_bytes() {
             return Err(status::request_too_large());
         }
         let CallRequest { plugin, function, payload } = message;
-        let call = RecipeCall { plugin, function, payload, caller: String::new() };
-        let called = self.node.call_recipe(call).await.map_err(status::of)?;
+        let call =
+            RecipeCall { plugin, function, payload, caller: node.user().unwrap_or_default() };
+        let called = node.call_recipe(call).await.map_err(status::of)?;
         let header = Some(header_at(called.revision, &self.node));
         Ok(Response::new(CallResponse { header, payload: called.payload }))
     }

@@ -1,7 +1,7 @@
 //! Connections to the measured server.
 
+use crate::dial::Channel;
 use anyhow::Context;
-use tonic::transport::Channel;
 
 use crate::bench::time::Duration;
 use crate::dial::{Security, Server};

@@ -1,10 +1,10 @@
 //! Writes all keys once, so that reads find something.
 
+use crate::dial::Channel;
 use anyhow::Context;
 use portunus_proto::etcdserverpb::kv_client::KvClient;
 use portunus_proto::etcdserverpb::request_op::Request;
 use portunus_proto::etcdserverpb::{PutRequest, RequestOp, TxnRequest};
-use tonic::transport::Channel;
 
 use crate::bench::client::{Payload, Random};
 

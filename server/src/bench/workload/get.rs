@@ -1,8 +1,8 @@
 //! One read of one key.
 
+use crate::dial::Channel;
 use portunus_proto::etcdserverpb::RangeRequest;
 use portunus_proto::etcdserverpb::kv_client::KvClient;
-use tonic::transport::Channel;
 
 use crate::bench::client::{MESSAGE_BYTES_MAX, Payload};
 use crate::bench::workload::{ClientId, Failure, Keys, Operate, Workload, fill};

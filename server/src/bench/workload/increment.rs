@@ -1,6 +1,7 @@
 //! One increment of one key that all clients share, as it is done without server-side code: read,
 //! compare and put, and again until nobody came between.
 
+use crate::dial::Channel;
 use bytes::Bytes;
 use portunus_proto::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
 use portunus_proto::etcdserverpb::kv_client::KvClient;
@@ -8,7 +9,6 @@ use portunus_proto::etcdserverpb::request_op::Request;
 use portunus_proto::etcdserverpb::{Compare, PutRequest, RangeRequest, RequestOp, TxnRequest};
 use portunus_proto::mvccpb::KeyValue;
 use prost::Message;
-use tonic::transport::Channel;
 
 use crate::bench::workload::{ClientId, Failure, Operate, Workload};
 

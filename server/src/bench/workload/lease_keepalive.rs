@@ -1,5 +1,6 @@
 //! One keep-alive of one lease: each client holds a lease and a stream of its own.
 
+use crate::dial::Channel;
 use anyhow::{Context, ensure};
 use portunus_proto::etcdserverpb::lease_client::LeaseClient;
 use portunus_proto::etcdserverpb::{
@@ -8,7 +9,6 @@ use portunus_proto::etcdserverpb::{
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
-use tonic::transport::Channel;
 
 use crate::bench::workload::{ClientId, Failure, Operate, Workload};
 

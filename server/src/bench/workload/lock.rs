@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::dial::Channel;
 use anyhow::Context;
 use portunus_proto::etcdserverpb::lease_client::LeaseClient;
 use portunus_proto::etcdserverpb::{LeaseGrantRequest, LeaseRevokeRequest};
 use portunus_proto::v3lockpb::lock_client::LockClient;
 use portunus_proto::v3lockpb::{LockRequest, UnlockRequest};
-use tonic::transport::Channel;
 
 use crate::bench::recorder::Recorder;
 use crate::bench::time::{Duration, Instant, now};

@@ -15,8 +15,8 @@ mod watch;
 
 use std::future::Future;
 
+use crate::dial::Channel;
 use bytes::Bytes;
-use tonic::transport::Channel;
 
 use crate::bench::client::{Payload, Random};
 

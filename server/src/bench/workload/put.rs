@@ -1,8 +1,8 @@
 //! One put of one key.
 
+use crate::dial::Channel;
 use portunus_proto::etcdserverpb::PutRequest;
 use portunus_proto::etcdserverpb::kv_client::KvClient;
-use tonic::transport::Channel;
 
 use crate::bench::client::Payload;
 use crate::bench::time::{Instant, now};

@@ -1,6 +1,7 @@
 //! One item taken out of a queue and done: by our Queue service, and as a client of etcd does it,
 //! which reads the first key, deletes it if nobody did before, and else tries again.
 
+use crate::dial::Channel;
 use anyhow::{Context, ensure};
 use bytes::Bytes;
 use portunus_proto::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
@@ -16,7 +17,6 @@ use portunus_proto::portunus::v1::{
     QueueAckRequest, QueueDequeueRequest, QueueEnqueueRequest, QueueNewItem,
 };
 use prost::Message;
-use tonic::transport::Channel;
 
 use crate::bench::workload::{ClientId, Failure, Operate, Workload};
 

@@ -1,8 +1,8 @@
 //! One read of many keys in order.
 
+use crate::dial::Channel;
 use portunus_proto::etcdserverpb::RangeRequest;
 use portunus_proto::etcdserverpb::kv_client::KvClient;
-use tonic::transport::Channel;
 
 use crate::bench::client::{MESSAGE_BYTES_MAX, Payload, Random};
 use crate::bench::workload::{ClientId, Failure, Operate, Workload, fill};

@@ -1,9 +1,9 @@
 //! One call of a recipe.
 
+use crate::dial::Channel;
 use bytes::Bytes;
 use portunus_proto::portunus::v1::CallRequest;
 use portunus_proto::portunus::v1::recipe_client::RecipeClient;
-use tonic::transport::Channel;
 
 use crate::bench::workload::{ClientId, Failure, Operate, Workload};
 

@@ -1,10 +1,10 @@
 //! One transaction: a comparison that holds, and a put.
 
+use crate::dial::Channel;
 use portunus_proto::etcdserverpb::compare::{CompareResult, CompareTarget, TargetUnion};
 use portunus_proto::etcdserverpb::kv_client::KvClient;
 use portunus_proto::etcdserverpb::request_op::Request;
 use portunus_proto::etcdserverpb::{Compare, PutRequest, RequestOp, TxnRequest};
-use tonic::transport::Channel;
 
 use crate::bench::client::Payload;
 use crate::bench::workload::{ClientId, Failure, Keys, Operate, Workload};

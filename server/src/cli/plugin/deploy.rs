@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::dial::Channel;
 use anyhow::{Context, bail, ensure};
 use bytes::Bytes;
 use clap::Args;
@@ -11,7 +12,6 @@ use portunus_proto::portunus::v1::plugin_client::PluginClient;
 use portunus_proto::portunus::v1::{
     Binding, DeployRequest, DeployedPlugin, Generation, InspectRequest, Limits, Mode, Point,
 };
-use tonic::transport::Channel;
 
 use super::{key_range, limits, manifest, source, table};
 use crate::cli::connection::{Servers, connect, refused, timed};

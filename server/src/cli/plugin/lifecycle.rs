@@ -1,12 +1,12 @@
 //! Commands that change what is deployed: rollback, enable, disable, remove, resume, skip.
 
+use crate::dial::Channel;
 use clap::Args;
 use portunus_proto::portunus::v1::plugin_client::PluginClient;
 use portunus_proto::portunus::v1::{
     Generation, Mode, RemoveRequest, ResumeTriggerRequest, RollbackRequest, SetModeRequest,
     SkipTriggerRequest,
 };
-use tonic::transport::Channel;
 
 use super::table;
 use crate::cli::connection::{Servers, connect, refused, timed};

@@ -57,7 +57,7 @@ async fn save(options: &Save) -> anyhow::Result<String> {
     received
 }
 
-async fn receive(channel: tonic::transport::Channel, path: &Path) -> anyhow::Result<String> {
+async fn receive(channel: crate::dial::Channel, path: &Path) -> anyhow::Result<String> {
     let create = || format!("cannot create {}", path.display());
     let mut file = File::create(path).with_context(create)?;
     let mut client = MaintenanceClient::new(channel);

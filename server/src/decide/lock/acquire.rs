@@ -5,9 +5,9 @@ use portunus_proto::portunus::v1::{
     LockAcquireRequest, LockAdmission, LockAwait, LockMode, LockPlace, LockRecord, LockSaid,
 };
 
-use super::admission::{enforced, holder_key, may_hold, note_holder};
+use super::admission::{enforced, holder_key, is_noted, may_hold, note_holder};
 use super::change::{Change, change};
-use super::line::{Turn, delay_key, holds, key};
+use super::line::{Turn, delay_key, key};
 use super::{line, record};
 use crate::decide::writer::Writer;
 use crate::decide::{LockRefusal, Refusal};
@@ -26,11 +26,21 @@ fn check(request: &LockAcquireRequest) -> Result<(), Refusal> {
     if names.len() > NAMES_MAX {
         return Err(Refusal::Lock(LockRefusal::TooMany { names: names.len(), max: NAMES_MAX }));
     }
+    let reserved = |name: &&Bytes| is_below_holders(name);
+    if let Some(name) = names.iter().find(reserved) {
+        return Err(Refusal::Lock(LockRefusal::Reserved { name: text(name) }));
+    }
     let weight = request.weight.max(1);
     if request.mode() == LockMode::Permits && weight > request.permits {
         return Err(Refusal::Lock(LockRefusal::TooHeavy { weight, permits: request.permits }));
     }
     Ok(())
+}
+
+/// Whether the places of a line of this name would be keys of another lock's holders.
+fn is_below_holders(name: &[u8]) -> bool {
+    let keys = [name, b"/"].concat();
+    keys.windows(line::HOLDERS.len()).any(|part| part == line::HOLDERS)
 }
 
 /// What a caller finds under its own key.
@@ -42,12 +52,12 @@ enum Own {
 
 fn own(writer: &mut Writer<'_>, name: &Bytes, lease: LeaseId) -> Own {
     let Some(item) = writer.get(&key(name, lease)).cloned() else { return Own::Absent };
-    let is_first = || line::before(writer.head, name, Some(&item)).is_empty();
+    let is_first = || line::is_first(writer.head, name, &item);
     match record::decode(item.value()) {
         Some(record) if record.granted => Own::Holds(item),
         Some(_) => Own::Waits(item),
         // Taken with etcd's service under the same lease.
-        None if is_first() => Own::Holds(item),
+        None if is_first() || is_noted(writer.head, name, lease) => Own::Holds(item),
         None => Own::Waits(item),
     }
 }
@@ -58,6 +68,7 @@ pub fn enlist(
     writer: &mut Writer<'_>,
     request: &LockAcquireRequest,
     said: &[LockAdmission],
+    user: &str,
     now_ms: u64,
 ) -> Result<LockSaid, Refusal> {
     check(request)?;
@@ -75,18 +86,17 @@ pub fn enlist(
         metadata: request.metadata.clone(),
         lock_delay_ms: request.lock_delay_ms.max(0),
         revocation: String::new(),
+        admitted: false,
+        user: user.to_owned(),
     };
     let mut found = Vec::with_capacity(request.names.len());
     let mut granted = true;
     for name in &request.names {
         let own = own(writer, name, lease);
+        let mut admitted = enforced(writer.head, name).is_some();
         let is_free = match &own {
             // Where a plugin admits, a lock is let go of and asked for again.
-            Own::Holds(item)
-                if differs(item, &record)
-                    && request.names.len() == 1
-                    && enforced(writer.head, name).is_none() =>
-            {
+            Own::Holds(item) if differs(item, &record) && request.names.len() == 1 && !admitted => {
                 match change(writer, name, item, &record, now_ms) {
                     Change::Granted => true,
                     Change::Held => {
@@ -102,18 +112,22 @@ pub fn enlist(
             }
             Own::Holds(_) => true,
             Own::Waits(item) => {
-                may_hold(writer, name, &record, Some(item), said, now_ms) == Turn::Free
+                may_hold(writer, name, &record, Some(item), said, now_ms).turn == Turn::Free
             }
-            Own::Absent => may_hold(writer, name, &record, None, said, now_ms) == Turn::Free,
+            Own::Absent => {
+                let looked = may_hold(writer, name, &record, None, said, now_ms);
+                admitted |= looked.after_admitted;
+                looked.turn == Turn::Free
+            }
         };
         if !is_free && request.try_only {
             return Err(Refusal::Lock(LockRefusal::Held { name: text(name) }));
         }
         granted &= is_free;
-        found.push(own);
+        found.push((own, LockRecord { admitted, ..record.clone() }));
     }
     let mut places = Vec::with_capacity(found.len());
-    for (name, own) in request.names.iter().zip(found) {
+    for (name, (own, record)) in request.names.iter().zip(found) {
         places.push(enter(writer, request, &record, name, own, granted));
     }
     Ok(LockSaid { revision: writer.head.revision, granted, places, count: 0 })
@@ -168,13 +182,15 @@ fn put(writer: &mut Writer<'_>, name: &Bytes, lease: LeaseId, record: &LockRecor
     writer.put(&key(name, lease), &record::encode(record), lease);
 }
 
-/// An etcd client's key is left as it is: it holds by being first.
+/// An etcd client's key is left as it is: it holds by being first, or by the word of a plugin.
 fn grant(writer: &mut Writer<'_>, name: &Bytes, item: &Item) {
-    if let Some(record) = record::decode(item.value()) {
-        let record = LockRecord { granted: true, ..record };
+    let admits = enforced(writer.head, name).is_some();
+    let has = line::terms(item);
+    let record = LockRecord { granted: true, admitted: has.admitted || admits, ..has };
+    if record::decode(item.value()).is_some() {
         put(writer, name, item.lease(), &record);
-        note_holder(writer, name, item.lease(), &record);
     }
+    note_holder(writer, name, item.lease(), &record);
 }
 
 fn end_delay(writer: &mut Writer<'_>, name: &Bytes) {
@@ -211,15 +227,19 @@ pub fn await_turn(
         let Some(item) = item.cloned() else {
             return Err(Refusal::Lock(LockRefusal::Lost { name: text(&place.name) }));
         };
-        let is_first = || line::before(writer.head, &place.name, Some(&item)).is_empty();
-        if holds(&item, is_first()) {
+        let holds = || {
+            line::is_first(writer.head, &place.name, &item)
+                || is_noted(writer.head, &place.name, item.lease())
+        };
+        if record::decode(item.value()).map_or_else(holds, |record| record.granted) {
             continue;
         }
         due.push((&place.name, item));
     }
     for (name, item) in &due {
         let wanted = line::terms(item);
-        if let Turn::Wait(until_ms) = may_hold(writer, name, &wanted, Some(item), said, now_ms) {
+        let looked = may_hold(writer, name, &wanted, Some(item), said, now_ms);
+        if let Turn::Wait(until_ms) = looked.turn {
             return Err(Refusal::Wait { until_ms });
         }
     }

@@ -8,20 +8,15 @@
 use bytes::Bytes;
 use portunus_proto::portunus::v1::{LockAdmission, LockRecord, LockWord};
 
-use super::line::{Turn, delay_key, delayed_until, key, turn};
+pub use super::line::holders;
+use super::line::{
+    HOLDERS, Looked, Turn, delay_key, delayed_until, is_first, key, line, rank, terms, turn,
+};
 use super::record;
 use crate::decide::writer::Writer;
 use crate::effect::{Binding, Mode, Point};
 use crate::machine::State;
 use crate::types::{Item, KeyRange, LeaseId};
-
-/// Behind a lock's name, before a holder's lease.
-const HOLDERS: &[u8] = b"!holders/";
-
-/// The keys of a lock's holders where a plugin admits them.
-pub fn holders(name: &[u8]) -> KeyRange {
-    KeyRange::prefix([name, HOLDERS].concat())
-}
 
 /// Whose create revision is the holder's token.
 pub fn holder_key(name: &[u8], lease: LeaseId) -> Bytes {
@@ -64,7 +59,7 @@ pub(super) fn may_hold(
     place: Option<&Item>,
     said: &[LockAdmission],
     now_ms: u64,
-) -> Turn {
+) -> Looked {
     if enforced(writer.head, name).is_none() {
         return turn(writer, name, wanted, place, now_ms);
     }
@@ -72,22 +67,22 @@ pub(super) fn may_hold(
     match word {
         Some(LockWord::Native) => turn(writer, name, wanted, place, now_ms),
         Some(LockWord::Admit) => match delayed_until(writer.get(&delay_key(name))) {
-            Some(until) if until > now_ms => Turn::Wait(Some(until)),
-            _ => Turn::Free,
+            Some(until) if until > now_ms => Turn::Wait(Some(until)).into(),
+            _ => Turn::Free.into(),
         },
         // Nobody was asked: nothing is granted.
-        Some(LockWord::Wait) | None => Turn::Wait(None),
+        Some(LockWord::Wait) | None => Turn::Wait(None).into(),
     }
 }
 
-/// Notes a holder, where plugins admit.
+/// Notes a holder whose grants are noted.
 pub(super) fn note_holder(
     writer: &mut Writer<'_>,
     name: &Bytes,
     lease: LeaseId,
     held: &LockRecord,
 ) {
-    if enforced(writer.head, name).is_some() {
+    if held.admitted {
         writer.put(&holder_key(name, lease), &record::encode(held), lease);
     }
 }
@@ -111,44 +106,84 @@ pub struct Stander {
     pub token: i64,
 }
 
+/// The places of a lock, in no order. Names below its own have lines of their own.
+fn places<'a>(state: &'a State, name: &[u8]) -> impl Iterator<Item = &'a Item> + use<'a> {
+    let begin = name.len() + 1;
+    let items = state.items().range(&line(name));
+    items.filter(move |item| !item.key()[begin..].contains(&b'/'))
+}
+
+/// Whether a plugin let the lease in.
+pub(super) fn is_noted(state: &State, name: &[u8], lease: LeaseId) -> bool {
+    state.get(&holder_key(name, lease)).is_some()
+}
+
+fn waits(state: &State, name: &[u8], item: &Item) -> bool {
+    match record::decode(item.value()) {
+        Some(record) => !record.granted,
+        // An etcd client's, from before the lock was bound.
+        None => !is_first(state, name, item) && !is_noted(state, name, item.lease()),
+    }
+}
+
 /// Who holds, in the order of their tokens, those from before there was a plugin among them.
 pub fn held(state: &State, name: &Bytes) -> Vec<Stander> {
     let mut held: Vec<Stander> = Vec::new();
     for item in state.items().range(&holders(name)) {
-        let entered = state.get(&key(name, item.lease())).map_or(0, Item::create_revision);
-        let record = super::line::terms(item);
+        // The place alone can be gone when clients could write here for a while.
+        let Some(place) = state.get(&key(name, item.lease())) else { continue };
+        let (record, entered) = (terms(item), place.create_revision());
         held.push(Stander { lease: item.lease(), record, entered, token: item.create_revision() });
     }
-    for (n, item) in super::line::before(state, name, None).into_iter().enumerate() {
-        let known = held.iter().any(|holder| holder.lease == item.lease());
-        if !known && super::line::holds(item, n == 0) {
-            let (record, entered) = (super::line::terms(item), item.create_revision());
-            held.push(Stander { lease: item.lease(), record, entered, token: entered });
-        }
-    }
+    let is_native =
+        |item: &&Item| !waits(state, name, item) && !is_noted(state, name, item.lease());
+    held.extend(places(state, name).filter(is_native).map(|item| {
+        let entered = item.create_revision();
+        Stander { lease: item.lease(), record: terms(item), entered, token: entered }
+    }));
     held.sort_by_key(|holder| holder.token);
     held
+}
+
+/// The keys of those holders whom no plugin let in: the lock was theirs before it was bound.
+pub fn native_holders(state: &State, name: &Bytes, held: &[Stander]) -> Vec<Bytes> {
+    let native = held.iter().filter(|held| !is_noted(state, name, held.lease));
+    native.map(|held| key(name, held.lease)).collect()
 }
 
 /// The place of the line that came last before the lease's own and waits.
 pub fn predecessor(state: &State, name: &Bytes, lease: LeaseId) -> Option<Bytes> {
     let own = state.get(&key(name, lease))?;
-    let older = super::line::before(state, name, Some(own));
-    let waits = |(n, item): &(usize, &Item)| !super::line::holds(item, *n == 0);
-    // From behind: most who hold stand at the front.
-    let last = older.into_iter().enumerate().rev().find(waits);
-    last.map(|(_, item)| Bytes::copy_from_slice(item.key()))
+    let older = || places(state, name).filter(|item| rank(item) < rank(own));
+    let last = |one: &&Item, other: &&Item| rank(one).cmp(&rank(other));
+    let newest = older().max_by(last)?;
+    let waiting = match waits(state, name, newest) {
+        true => Some(newest),
+        // Whoever is next comes behind those who hold.
+        false => older().filter(|item| waits(state, name, item)).max_by(last),
+    };
+    waiting.map(|item| Bytes::copy_from_slice(item.key()))
+}
+
+/// Whether anybody waits.
+pub fn is_waited_for(state: &State, name: &Bytes) -> bool {
+    places(state, name).any(|item| waits(state, name, item))
 }
 
 /// Who waits, oldest first.
 pub fn waiting(state: &State, name: &Bytes) -> Vec<Stander> {
-    let line = super::line::before(state, name, None).into_iter().enumerate();
-    let waits = line.filter(|(n, item)| !super::line::holds(item, *n == 0));
-    let stander = |(_, item): (usize, &Item)| Stander {
+    let waits = places(state, name).filter(|item| waits(state, name, item));
+    let mut waiting: Vec<&Item> = waits.collect();
+    waiting.sort_unstable_by(|one, other| rank(one).cmp(&rank(other)));
+    let stander = |item: &Item| Stander {
         lease: item.lease(),
-        record: super::line::terms(item),
+        record: terms(item),
         entered: item.create_revision(),
         token: 0,
     };
-    waits.map(stander).collect()
+    waiting.into_iter().map(stander).collect()
 }
+
+#[cfg(test)]
+#[path = "admission_test.rs"]
+mod tests;

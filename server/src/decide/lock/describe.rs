@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use portunus_proto::portunus::v1::{LockDescribeResponse, LockStanding};
 
-use super::admission::holder_key;
+use super::admission::{admitting, holder_key};
 use super::line::{before, delay_key, delayed_until, holds, terms};
+use crate::effect::Mode;
 use crate::machine::State;
 use crate::types::Item;
 
@@ -17,7 +18,10 @@ pub fn describe(state: &State, name: &[u8]) -> LockDescribeResponse {
     // A plugin may admit out of turn.
     line.sort_by_key(|standing| !standing.holds_it);
     let delayed_until_ms = delayed_until(state.get(&delay_key(name))).unwrap_or(0);
-    LockDescribeResponse { header: None, line, delayed_until_ms }
+    let deciding = admitting(state, &Bytes::copy_from_slice(name));
+    let deciding = deciding.filter(|binding| binding.mode == Mode::Enforce);
+    let admitted_by = deciding.map(|binding| binding.plugin.clone()).collect();
+    LockDescribeResponse { header: None, line, delayed_until_ms, admitted_by }
 }
 
 /// One place; `is_first` decides whether an etcd client's key holds.
@@ -29,7 +33,7 @@ pub fn standing(state: &State, name: &[u8], item: &Item, is_first: bool) -> Lock
         key: Bytes::copy_from_slice(item.key()),
         lease: item.lease().0,
         token: holder.unwrap_or(item).create_revision(),
-        holds_it: holds(item, is_first),
+        holds_it: holds(item, is_first) || holder.is_some(),
         mode: record.mode,
         permits: record.permits,
         weight: record.weight.max(1),

@@ -35,6 +35,7 @@ use portunus_proto::portunus::v1::{LockAsk, LockSaid, lock_ask::Ask};
 
 use super::Refusal;
 use super::writer::Writer;
+use crate::types::LeaseId;
 use bytes::Bytes;
 
 /// Decides about locks. `now_ms` is the leader's clock.
@@ -44,7 +45,9 @@ pub(super) fn decide(
     now_ms: u64,
 ) -> Result<LockSaid, Refusal> {
     match &ask.ask {
-        Some(Ask::Enlist(request)) => acquire::enlist(writer, request, &ask.admissions, now_ms),
+        Some(Ask::Enlist(request)) => {
+            acquire::enlist(writer, request, &ask.admissions, &ask.user, now_ms)
+        }
         Some(Ask::AwaitTurn(wait)) => acquire::await_turn(writer, wait, &ask.admissions, now_ms),
         Some(Ask::Leave(leave)) => Ok(leave::leave(writer, leave)),
         Some(Ask::Release(release)) => Ok(leave::release(writer, release)),
@@ -65,6 +68,14 @@ pub fn names(ask: &LockAsk) -> Vec<Bytes> {
         Some(Ask::Release(release)) => release.names.clone(),
         Some(Ask::Revoke(request)) => vec![request.name.clone()],
         None => Vec::new(),
+    }
+}
+
+/// The lease that an ask puts keys under, none for most.
+pub(super) fn lease(ask: &LockAsk) -> LeaseId {
+    match &ask.ask {
+        Some(Ask::Enlist(request)) => LeaseId(request.lease),
+        _ => LeaseId::NONE,
     }
 }
 

@@ -5,6 +5,8 @@
 pub enum LockRefusal {
     #[error("a lock needs names, each once and none empty")]
     Unnamed,
+    #[error("no lock can be named {name}: keys that begin so are those of holders")]
+    Reserved { name: String },
     #[error("{names} names in one call, {max} are allowed")]
     TooMany { names: usize, max: usize },
     #[error("weight {weight} is more than all {permits} permits")]
@@ -17,7 +19,7 @@ pub enum LockRefusal {
     #[error("lock {name} is lost: its lease ended or its key was deleted")]
     Lost { name: String },
     /// Somebody writes to keys that are the Lock service's where a plugin admits.
-    #[error("locks under {prefix:?} are admitted by plugin {plugin}: use the Lock service")]
+    #[error("locks under {prefix:?} are admitted by plugin {plugin}; use the Lock service")]
     Admitted { prefix: String, plugin: String },
 }
 
@@ -33,6 +35,7 @@ impl LockRefusal {
             Self::Differs { name } => (4, [0; 2], name.clone()),
             Self::Held { name } => (5, [0; 2], name.clone()),
             Self::Lost { name } => (6, [0; 2], name.clone()),
+            Self::Reserved { name } => (8, [0; 2], name.clone()),
             // A plugin's name has no space.
             Self::Admitted { prefix, plugin } => (7, [0; 2], format!("{plugin} {prefix}")),
         }
@@ -51,6 +54,7 @@ impl LockRefusal {
                 let (plugin, prefix) = name.split_once(' ')?;
                 Self::Admitted { prefix: prefix.to_owned(), plugin: plugin.to_owned() }
             }
+            8 => Self::Reserved { name },
             _ => return None,
         })
     }

@@ -8,7 +8,7 @@ use super::condition::{self, Condition};
 use super::keys::{self, Queue};
 use crate::decide::writer::Writer;
 use crate::decide::{QueueRefusal, Refusal};
-use crate::effect::{Binding, Point};
+use crate::effect::{Binding, Mode, Point};
 use crate::machine::State;
 use crate::types::{Item, KeyRange, LeaseId};
 
@@ -63,14 +63,24 @@ pub fn allowance(
     now_ms: u64,
 ) -> Result<Allowance, Refusal> {
     let condition = condition_of(writer, queue)?;
-    if let Some(plugin) = condition.plugin()
-        && condition_binding(writer.head, queue.name(), plugin).is_none()
-    {
-        return Err(Refusal::Queue(QueueRefusal::NoCondition {
-            queue: String::from_utf8_lossy(queue.name()).into_owned(),
-            plugin: plugin.to_owned(),
-        }));
+    let mut said = said.cloned();
+    if let Some(plugin) = condition.plugin() {
+        let Some(binding) = condition_binding(writer.head, queue.name(), plugin) else {
+            return Err(Refusal::Queue(QueueRefusal::NoCondition {
+                queue: String::from_utf8_lossy(queue.name()).into_owned(),
+                plugin: plugin.to_owned(),
+            }));
+        };
+        // A disabled one holds nothing up.
+        if binding.mode == Mode::Disabled {
+            said = Some(QueueReadiness {
+                plugin: plugin.to_owned(),
+                ready: true,
+                ..QueueReadiness::default()
+            });
+        }
     }
+    let said = said.as_ref();
     let mut asking = Asking { writer, now_ms, size: Size::Never, said };
     let verdict = asking.evaluate(&condition);
     let Some(size) = condition.size().filter(|_| !verdict.holds) else {
@@ -199,7 +209,12 @@ impl Asking<'_, '_> {
             }
             Condition::Plugin(name) => {
                 let said = self.said.filter(|said| said.plugin == *name);
-                verdict(said.is_some_and(|said| said.ready), || format!("plugin {name}"))
+                let note = said.map(|said| &said.note[..]).filter(|note| !note.is_empty());
+                let shown = || match note {
+                    Some(note) => format!("plugin {name}, {note}"),
+                    None => format!("plugin {name}"),
+                };
+                verdict(said.is_some_and(|said| said.ready), shown)
             }
         }
     }

@@ -43,7 +43,7 @@ pub(super) use ask::{check, decide, growth};
 pub use ask::{claim_key, prefix, txn};
 pub use evaluate::{condition_binding, plugin_of, ready_key};
 pub use keys::Queue;
-pub use read::{blocks, explain, peek, stats};
+pub use read::{blocks, explain, peek, stats, tidied};
 pub use refusal::QueueRefusal;
 pub(super) use settle::check_put;
 

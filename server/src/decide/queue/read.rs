@@ -57,7 +57,16 @@ pub fn stats(state: &State, name: &[u8]) -> Result<QueueStatsResponse, Refusal> 
     })
 }
 
-/// Whether a dequeue would be served at `now_ms`, and if not, for what it would wait.
+/// The state in which all that is due at `now_ms` is back in the queue.
+pub fn tidied(state: &State, name: &[u8], now_ms: u64) -> Result<State, Refusal> {
+    Queue::named(name)?;
+    let (mut state, mut draft) = (state.clone(), Draft::default());
+    tidy::tidy(&mut Writer::new(&mut state, &mut draft), name, now_ms, usize::MAX);
+    Ok(state)
+}
+
+/// Whether a dequeue of the tidied queue would be served at `now_ms`, and if not, for what it would
+/// wait. `said` is what the plugin of its condition says, if it names one.
 pub fn explain(
     state: &State,
     name: &[u8],
@@ -67,7 +76,6 @@ pub fn explain(
     let queue = Queue::named(name)?;
     let (mut state, mut draft) = (state.clone(), Draft::default());
     let mut writer = Writer::new(&mut state, &mut draft);
-    tidy::tidy(&mut writer, name, now_ms, usize::MAX);
     let allowed = allowance(&mut writer, queue, said, now_ms)?;
     let is_empty = writer.head.items().count(&queue.ready()) == 0;
     let mut waits_for = allowed.verdict.waits_for;

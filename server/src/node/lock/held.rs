@@ -10,6 +10,7 @@ use portunus_proto::portunus::v1::{
 
 use super::follow::{Following, Seen};
 use crate::decide::{LockRefusal, Refusal, Reply, Request, lock};
+use crate::node::applied::Version;
 use crate::node::{Error, Failure, Node};
 use crate::types::LeaseId;
 
@@ -114,7 +115,11 @@ impl Node {
         let name = key.slice(..slash);
         let digits = std::str::from_utf8(&key[slash + 1..]).ok()?;
         let lease = i64::from_str_radix(digits, 16).ok()?;
-        let admitted = self.admits_lock(&name);
+        let is_noted = |version: &Version| {
+            version.state.get(&lock::admission::holder_key(&name, LeaseId(lease))).is_some()
+        };
+        // A plugin that is gone may have let it in.
+        let admitted = self.admits_lock(&name) || self.shared.applied.with(is_noted);
         admitted.then(|| LockReleaseRequest { names: vec![name], lease, entirely: true })
     }
 

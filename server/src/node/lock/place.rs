@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use portunus_proto::etcdserverpb as pb;
+use portunus_proto::portunus::v1::{LockAsk, LockLeave, LockPlace, lock_ask::Ask};
 
-use super::line::{LineError, if_created_at, take_place};
+use super::line::{LineError, take_place};
 use crate::decide::{Reply, Request};
 use crate::node::{Error, Node};
 use crate::types::LeaseId;
@@ -143,10 +144,13 @@ impl Drop for Place {
         }
         let request = match self.lease_is_ours {
             true => Request::lease_revoke(self.lease),
+            // As the Lock service does: a plugin may have a say by now in what the key was put for.
             false => {
-                let delete = pb::DeleteRangeRequest { key: self.key.clone(), ..Default::default() };
-                let op = pb::request_op::Request::RequestDeleteRange(delete);
-                Request::Txn(if_created_at(&self.key, self.revision, vec![op]))
+                let slash = self.key.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+                let (name, key) = (self.key.slice(..slash), self.key.clone());
+                let places = vec![LockPlace { name, key, token: self.revision, holds: 0 }];
+                let leave = Some(Ask::Leave(LockLeave { places }));
+                Request::Lock(LockAsk { ask: leave, ..LockAsk::default() })
             }
         };
         let node = self.node.clone();

@@ -13,6 +13,7 @@ use super::hearing::{Ended, Hearing, Matter, author};
 use super::job::{Finding, Job, Judged};
 use super::overlay::{Overlay, Writes};
 use super::view::Guest;
+use crate::auth;
 use crate::decide::{self, Advance, Draft, RecipeCall, Refusal, Request, Write};
 use crate::effect::{Mode, TriggerState};
 use crate::machine::{Change, State, What};
@@ -31,6 +32,8 @@ pub struct Evaluation<'a> {
     chain: Chain,
     /// When the present job is judged.
     pub(super) now_ms: u64,
+    /// Whose job is being judged, while there is authentication.
+    pub(super) user: Option<String>,
     /// Calls of plugins that trapped, broke a limit or ran out of time.
     failures: Cell<u32>,
 }
@@ -65,7 +68,7 @@ pub(super) struct Next {
 impl<'a> Evaluation<'a> {
     pub fn new(shared: &'a Shared, head: &'a Head) -> Self {
         let (chain, failures) = (Chain::default(), Cell::new(0));
-        Self { shared, head, state: head.state.clone(), chain, now_ms: 0, failures }
+        Self { shared, head, state: head.state.clone(), chain, now_ms: 0, user: None, failures }
     }
 
     /// How many calls have failed so far.
@@ -81,7 +84,8 @@ impl<'a> Evaluation<'a> {
     pub fn judge(&mut self, job: Job) -> Result<Judged, Job> {
         let before = self.state.revision;
         self.now_ms = self.shared.clock.unix_ms();
-        let (finding, reads, next) = match self.come_to(&job.call.ask) {
+        self.user = self.state.auth().user_of(&job.call.who).map(str::to_owned);
+        let (finding, reads, next) = match self.come_to(&job.call.ask, &job.call.who) {
             Came::To(finding, reads, next) => (finding, reads, next),
             Came::NotReady => return Err(job),
         };
@@ -97,11 +101,11 @@ impl<'a> Evaluation<'a> {
         Ok(Judged { job, finding, reads, under, before, after, wrote })
     }
 
-    fn come_to(&self, ask: &Ask) -> Came {
+    fn come_to(&self, ask: &Ask, who: &auth::Caller) -> Came {
         match ask {
-            Ask::Decide(request @ Request::Call(call)) => match self.recipe(call) {
+            Ask::Decide(request @ Request::Call(call)) => match self.recipe(call, who) {
                 Ok(Some((payload, added, reads))) => {
-                    let caller = user(&call.caller);
+                    let caller = self.user.as_deref();
                     self.settle(Asked {
                         request,
                         added,
@@ -127,7 +131,7 @@ impl<'a> Evaluation<'a> {
                     added,
                     payload,
                     reads,
-                    caller: None,
+                    caller: self.user.as_deref(),
                     depth: 0,
                     via: &[],
                 })
@@ -159,7 +163,11 @@ impl<'a> Evaluation<'a> {
     }
 
     /// Runs a recipe: its reply, its writes and its reads. `None` while it is not compiled.
-    fn recipe(&self, call: &RecipeCall) -> Result<Option<(Bytes, Vec<Write>, ReadSet)>, Ends> {
+    fn recipe(
+        &self,
+        call: &RecipeCall,
+        who: &auth::Caller,
+    ) -> Result<Option<(Bytes, Vec<Write>, ReadSet)>, Ends> {
         let mut reads = ReadSet::on(&self.state);
         let refuse = |refusal, reads| (Finding::Refuse(refusal), reads);
         let Some(named) = self.head.bindings.recipe(&call.plugin) else {
@@ -174,12 +182,18 @@ impl<'a> Evaluation<'a> {
             Readiness::Broken(why) => return Err(refuse(failed(named, &why), reads)),
         };
         let mut writes = Writes::default();
-        let caller = user(&call.caller);
+        let caller = self.user.as_deref();
         writes.begin(author(named, caller, 1, &[]));
         let outcome = {
             let mut view = self.guest(named, &mut writes, &mut reads);
             bound.call(&mut view, Caller { user: caller }, &call.function, &call.payload)
         };
+        // Whatever it says rests on what it read.
+        if let Err(refusal) =
+            decide::permit_recipe(&self.state, who, reads.covers(), &writes.to_decide())
+        {
+            return Err(refuse(refusal, reads));
+        }
         let plugin = call.plugin.clone();
         let finding = match outcome {
             Ok(Outcome::Done(payload)) => {
@@ -315,10 +329,6 @@ impl<'a> Evaluation<'a> {
         let next = Next { state: after, wrote };
         Came::To(Finding::Commit { added, payload, request: None }, reads, Some(next))
     }
-}
-
-fn user(caller: &str) -> Option<&str> {
-    (!caller.is_empty()).then_some(caller)
 }
 
 pub(super) fn failed(named: &Named, why: &str) -> Refusal {

@@ -81,9 +81,8 @@ impl View for LineView<'_> {
         if self.place.entered == 0 {
             // Others may enter before this decision is final.
             self.guest.reads.note_range(&decide::lock::line_of(self.name));
-            let waits = admission::waiting(state, self.name);
-            self.is_behind = !waits.is_empty();
-            return Ok(waits.is_empty());
+            self.is_behind = admission::is_waited_for(state, self.name);
+            return Ok(!self.is_behind);
         }
         // Nobody can come before any more: while somebody waits there, that place tells when not.
         let before = admission::predecessor(state, self.name, self.place.lease);

@@ -61,11 +61,11 @@ impl Evaluation<'_> {
         if said.waits && matches!(ask.ask, Some(Kind::AwaitTurn(_))) {
             return Came::To(Finding::Wait(said.until), reads, None);
         }
-        let request = Request::Lock(LockAsk { ask: ask.ask.clone(), admissions: said.words });
-        let added = match !said.waits && self.is_granted(&request) {
-            true => writes.to_decide(),
-            false => Vec::new(),
-        };
+        let request = Request::Lock(LockAsk { admissions: said.words, ..ask.clone() });
+        let mut added = writes.to_decide();
+        if !added.is_empty() && (said.waits || !self.is_granted(&request)) {
+            added.clear();
+        }
         self.decide_on(request, added, reads)
     }
 
@@ -76,7 +76,7 @@ impl Evaluation<'_> {
             added,
             payload: Bytes::new(),
             reads,
-            caller: None,
+            caller: self.user.as_deref(),
             depth: 1,
             via: &[],
         });
@@ -141,6 +141,7 @@ impl Evaluation<'_> {
                     permits: request.permits,
                     weight: request.weight.max(1),
                     metadata: request.metadata.clone(),
+                    user: self.user.clone().unwrap_or_default(),
                     ..LockRecord::default()
                 };
                 Some(Wanted { name, place: place(lease, &record, 0, 0) })
@@ -158,8 +159,12 @@ impl Evaluation<'_> {
         said: &mut Said,
     ) -> Result<(), Ended> {
         let mut word = LockWord::Native;
-        let holders: Vec<LockPlace> =
-            admission::held(&self.state, wanted.name).iter().map(stander).collect();
+        let held = admission::held(&self.state, wanted.name);
+        // They may let go without a word of any plugin.
+        for key in admission::native_holders(&self.state, wanted.name, &held) {
+            reads.note_key(&key, self.state.get(&key));
+        }
+        let holders: Vec<LockPlace> = held.iter().map(stander).collect();
         let bindings: Vec<_> =
             admission::admitting(&self.state, wanted.name).map(|binding| binding.id()).collect();
         for id in bindings {
@@ -207,7 +212,7 @@ impl Evaluation<'_> {
             Readiness::Compiling => return Err(Ended::NotReady),
             Readiness::Broken(why) => return Err(Ended::Refused(failed(named, &why))),
         };
-        writes.begin(author(named, None, 1, &[]));
+        writes.begin(author(named, wanted.place.user.as_deref(), 1, &[]));
         let own = [
             decide::lock::place_key(wanted.name, wanted.place.lease),
             admission::holder_key(wanted.name, wanted.place.lease),
@@ -259,7 +264,7 @@ fn place(lease: LeaseId, record: &LockRecord, entered: i64, token: i64) -> LockP
         permits: if mode == wasm::LockMode::Permits { record.permits } else { 0 },
         weight: record.weight.max(1),
         metadata: record.metadata.clone(),
-        user: None,
+        user: Some(record.user.clone()).filter(|user| !user.is_empty()),
         entered,
         token,
     }

@@ -18,3 +18,4 @@ pub use evaluation::Evaluation;
 pub use events::{Handled, TriggerBatch};
 pub use hearing::{Ended, Hearing, Matter, Said};
 pub use job::{Finding, Job, Judged, Verdicts};
+pub use queues::condition_word;

@@ -14,6 +14,7 @@ use crate::decide::{Refusal, Reply, Request, queue};
 use crate::machine::State;
 use crate::node::answer::Executed;
 use crate::node::handle::LEADER_NEWS;
+use crate::node::plugin::condition_word;
 use crate::node::{Error, Failure, Node, ask};
 
 impl Node {
@@ -126,10 +127,23 @@ impl Node {
         self.look(|state| queue::stats(state, &name)).await
     }
 
-    /// What a dequeue would wait for, by this member's clock.
+    /// What a dequeue would wait for, by this member's clock. A plugin that the condition names is
+    /// asked, and nothing comes of it.
+    ///
+    /// # Errors
+    /// No leader, or a plugin that this member is still compiling: then `TooManyRequests`.
     pub async fn queue_explain(&self, name: Bytes) -> Result<(i64, QueueExplainResponse), Error> {
-        let now_ms = self.shared.clock.unix_ms();
-        self.look(|state| queue::explain(state, &name, None, now_ms)).await
+        self.linearizable().await?;
+        let shared = self.shared.clone();
+        let explained = tokio::task::spawn_blocking(move || {
+            let (now_ms, version) = (shared.clock.unix_ms(), shared.applied.load());
+            let state = queue::tidied(&version.state, &name, now_ms)?;
+            let said =
+                condition_word(&shared, &state, &name, now_ms).ok_or(Failure::TooManyRequests)?;
+            let explained = queue::explain(&state, &name, said.as_ref(), now_ms)?;
+            Ok((version.state.revision, explained))
+        });
+        explained.await.unwrap_or(Err(Failure::Stopped.into()))
     }
 
     /// A linearizable look at the state.

@@ -80,7 +80,8 @@ impl Sequencer {
             };
             let mut draft = Draft::recording(&self.head);
             let cx = self.shared.decision_limits();
-            let result = decide::decide(&mut self.head, request, &[], &cx, &mut draft);
+            let result = decide::permit(&self.head, &call.who, request)
+                .and_then(|()| decide::decide(&mut self.head, request, &[], &cx, &mut draft));
             match result {
                 Err(Refusal::Untidy { queue }) => self.tidy(queue, batch),
                 Err(Refusal::Wait { until_ms }) => {

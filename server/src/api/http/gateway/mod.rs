@@ -4,7 +4,7 @@
 
 mod call;
 mod failure;
-mod json;
+pub mod json;
 mod openapi;
 mod paths;
 mod serve;
