@@ -1,5 +1,5 @@
-//! Servers by the SRV records of a domain (RFC 2782): the only user of the DNS resolver. Says which
-//! servers are named, in the order in which they are to be tried; connects to none.
+//! Servers by the SRV records of a domain (RFC 2782). Says which are named, in the order in which
+//! they are to be tried; connects to none.
 
 use std::net::SocketAddr;
 

@@ -30,7 +30,7 @@ const OUTSTANDING_MAX: usize = 1024;
 /// Between attempts.
 const PAUSE: Duration = Duration::from_millis(200);
 /// A client hears that nobody serves it after this long: it may know another way.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Answers a call of [`PATH`].
 pub async fn serve(upstream: Arc<Upstream>, request: Request<Body>) -> Response<Body> {

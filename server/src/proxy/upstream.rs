@@ -41,8 +41,14 @@ pub struct Upstream {
 /// One round through the endpoints.
 enum Round {
     Answered(Response<Incoming>),
-    /// All were asked, or could not be; why, and what one of them said.
-    Nobody(Vec<String>, Option<Response<Incoming>>),
+    /// All were asked, or could not be.
+    Nobody {
+        failures: Vec<String>,
+        /// What one said that cannot serve.
+        said: Option<Response<Incoming>>,
+        /// Some connection was there and broke.
+        broke: bool,
+    },
 }
 
 impl Upstream {
@@ -90,27 +96,29 @@ impl Upstream {
     /// # Errors
     /// Nobody did, or it is not known whether somebody has done what was asked.
     pub async fn ask(&self, mut asked: Asked) -> Result<Response<Incoming>, Status> {
-        let (mut failures, mut said) = match self.round(&mut asked).await? {
-            Round::Answered(answer) => return Ok(answer),
-            Round::Nobody(failures, said) => (failures, said),
-        };
-        if said.is_none() && self.resolve().await {
-            (failures, said) = match self.round(&mut asked).await? {
-                Round::Answered(answer) => return Ok(answer),
-                Round::Nobody(failures, said) => (failures, said),
-            };
+        let mut last = self.round(&mut asked).await?;
+        // A connection that broke may have been the old one to a member that is back.
+        if let Round::Nobody { broke, said: None, .. } = last
+            && (self.resolve().await || broke)
+        {
+            last = self.round(&mut asked).await?;
         }
-        said.ok_or_else(|| {
-            metrics::UNANSWERED.inc();
-            let why = failures.join("; ");
-            Status::unavailable(format!("portunus proxy: no endpoint can be reached: {why}"))
-        })
+        match last {
+            Round::Answered(answer) | Round::Nobody { said: Some(answer), .. } => Ok(answer),
+            Round::Nobody { failures, .. } => {
+                metrics::UNANSWERED.inc();
+                let why = failures.join("; ");
+                Err(Status::unavailable(format!(
+                    "portunus proxy: no endpoint can be reached: {why}"
+                )))
+            }
+        }
     }
 
     async fn round(&self, asked: &mut Asked) -> Result<Round, Status> {
         let endpoints = self.endpoints.load_full();
         let fit: Vec<_> = endpoints.iter().map(|endpoint| endpoint.fit()).collect();
-        let (mut failures, mut said) = (Vec::new(), None);
+        let (mut failures, mut said, mut broke) = (Vec::new(), None, false);
         for place in order(&fit, self.current.load(Ordering::Relaxed)) {
             let endpoint = &endpoints[place];
             let connection = match endpoint.connection().await {
@@ -135,6 +143,7 @@ impl Upstream {
                 }
                 Outcome::Unsent(request, why) => {
                     endpoint.rest();
+                    broke = true;
                     asked.put_back(request);
                     failures.push(format!("{}: {why}", endpoint.target));
                 }
@@ -147,12 +156,13 @@ impl Upstream {
                             endpoint.target
                         )));
                     }
+                    broke = true;
                     failures.push(format!("{}: {why}", endpoint.target));
                 }
             }
             metrics::FAILOVERS.inc();
         }
-        Ok(Round::Nobody(failures, said))
+        Ok(Round::Nobody { failures, said, broke })
     }
 
     /// Looks the endpoints up again; tells whether they are others now.
