@@ -125,6 +125,7 @@ impl Upstream {
                 Ok(connection) => connection,
                 Err(error) => {
                     failures.push(format!("{}: {error}", endpoint.target));
+                    metrics::FAILOVERS.inc();
                     continue;
                 }
             };
