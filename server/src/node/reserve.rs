@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::answer::Call;
 use super::ask::Ask;
+use super::batch::Batch;
 use super::parked::Pending;
 use super::plugin::Job;
 use super::route::possible_writes;
@@ -74,6 +75,13 @@ impl Sequencer {
 
     /// Decides what may go on: who stood back, and who has woken. Each may release or wake others.
     pub(super) fn decide_released(&mut self) {
+        let mut batch = Batch::default();
+        self.release_into(&mut batch);
+        self.propose(batch);
+    }
+
+    /// The same, into the entry that is being gathered.
+    pub(super) fn release_into(&mut self, batch: &mut Batch) {
         loop {
             let mut ready = std::mem::take(&mut self.released);
             ready.append(&mut self.parked.take_woken());
@@ -87,7 +95,7 @@ impl Sequencer {
                     Pending::Job { binding, job } => self.back_to_lane(&binding, job),
                 }
             }
-            self.decide_again(calls);
+            self.decide_into(calls, batch);
         }
     }
 }

@@ -189,8 +189,10 @@ impl Sequencer {
                 self.propose(std::mem::take(&mut batch));
             }
         }
+        // Who was woken by one of these decisions is decided in the same entry: the next holder of
+        // a lock costs no sync of its own.
+        self.release_into(&mut batch);
         self.propose(batch);
-        self.decide_released();
         self.hand_on();
     }
 
@@ -202,13 +204,17 @@ impl Sequencer {
 
     pub(super) fn decide_again(&mut self, calls: Vec<Call>) {
         let mut batch = Batch::default();
+        self.decide_into(calls, &mut batch);
+        self.propose(batch);
+    }
+
+    pub(super) fn decide_into(&mut self, calls: Vec<Call>, batch: &mut Batch) {
         for call in calls {
-            self.decide(call, &mut batch);
+            self.decide(call, batch);
             if batch.is_full() {
-                self.propose(std::mem::take(&mut batch));
+                self.propose(std::mem::take(batch));
             }
         }
-        self.propose(batch);
     }
 
     pub(super) fn decide(&mut self, mut call: Call, batch: &mut Batch) {
