@@ -14,7 +14,7 @@ const ALWAYS: Version = (0, 0, 0);
 const STATUS: Version = (3, 5, 0);
 /// Since then each empty range is refused; before, some etcds end at one.
 const EMPTY_RANGES: Version = (3, 6, 0);
-/// Users of an etcd before could ask for leases and alarms without a login.
+/// Before, leases and alarms were there without a login, and everybody could compact.
 const LOGIN_FOR_ALL: Version = (3, 7, 0);
 /// A transaction may not tell what was in keys that may not be read.
 const PREV_KV: Version = (3, 7, 0);
@@ -265,12 +265,14 @@ fn of_everything(who: &'static str) -> Vec<Step> {
             revoke("bob", "own"),
             allow("own", Type::Read, "b", ""),
             disallow("own", "b", ""),
-            Ask::Compact(1_000_000),
             Ask::Defragment,
             Ask::HashKv,
         ],
     );
-    steps.extend(since(LOGIN_FOR_ALL, by(who, [Ask::Alarms, Ask::Grant(8), Ask::Revoke(8)])));
+    steps.extend(since(
+        LOGIN_FOR_ALL,
+        by(who, [Ask::Compact(1_000_000), Ask::Alarms, Ask::Grant(8), Ask::Revoke(8)]),
+    ));
     steps
 }
 
