@@ -8,17 +8,17 @@ use anyhow::Result;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::api;
+use crate::beginning::{self, Beginning};
 use crate::clock::Clock;
-use crate::config::{self, Config, LogFormat, cluster_id, member_id};
+use crate::config::{self, Config, LogFormat};
 use crate::effect::Attributes;
 use crate::limits::{QUOTA_BYTES_DEFAULT, SHUTDOWN_GRACE};
 use crate::machine::FEATURE_LEVEL;
-use crate::node::{self, AutoCompaction, Identity, Node, Options, Parts};
+use crate::node::{self, AutoCompaction, Node, Options, Parts};
 use crate::ports;
 use crate::raft::{Peer, PeerListener};
 use crate::tls::Dialer;
 use crate::traces::Traces;
-use crate::types::MemberId;
 
 /// Runs a member with this configuration until it is told to stop.
 pub fn run(config: Config) -> Result<ExitCode> {
@@ -33,7 +33,7 @@ pub fn run(config: Config) -> Result<ExitCode> {
 }
 
 /// Serves until it is told to stop; returns the member, stopped and not yet taken apart.
-async fn serve(config: Config) -> Result<Node> {
+async fn serve(mut config: Config) -> Result<Node> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tracing::info!(
@@ -46,8 +46,9 @@ async fn serve(config: Config) -> Result<Node> {
     // Taken before anything is written: a port in use is the commonest mistake.
     let client_ports = ports::of_clients(&config).await?;
     let (peer_listeners, dialer) = ports::of_peers(&config).await?;
+    let beginning = Box::pin(beginning::find(&mut config, &dialer)).await?;
     let api_options = api_options(&config)?;
-    let node = node::start(parts(&config, peer_listeners, dialer)).await?;
+    let node = node::start(parts(&config, beginning, peer_listeners, dialer)).await?;
     if config.checks.initial {
         node.check_before_serving().await?;
     }
@@ -58,10 +59,15 @@ async fn serve(config: Config) -> Result<Node> {
         // Closed by being sent to or dropped.
         drop(closed.await);
     }));
-    let stop = async {
+    let own = node.clone();
+    let stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            () = own.removed() => {
+                tracing::warn!("the member has been permanently removed from the cluster");
+                tracing::warn!("data-dir used by this member must be removed");
+            }
         }
     };
     tokio::pin!(stop);
@@ -118,22 +124,13 @@ fn api_options(config: &Config) -> Result<api::Options> {
     })
 }
 
-fn parts(config: &Config, peer_listeners: Vec<PeerListener>, dialer: Arc<Dialer>) -> Parts {
-    let token = &config.initial_cluster_token;
-    let first_members: Vec<(MemberId, Peer)> = config
-        .initial_cluster
-        .members
-        .iter()
-        .map(|member| {
-            let urls: Vec<String> = member.peer_urls.iter().map(ToString::to_string).collect();
-            let id = member_id(&urls, token);
-            (id, Peer { name: member.name.clone(), peer_urls: urls, client_urls: Vec::new() })
-        })
-        .collect();
-    let ids: Vec<MemberId> = first_members.iter().map(|(id, _)| *id).collect();
-    let own: Vec<String> =
-        config.initial_advertise_peer_urls.iter().map(ToString::to_string).collect();
-    let identity = Identity { cluster: cluster_id(&ids), member: member_id(&own, token) };
+fn parts(
+    config: &Config,
+    beginning: Beginning,
+    peer_listeners: Vec<PeerListener>,
+    dialer: Arc<Dialer>,
+) -> Parts {
+    let Beginning { identity, founders } = beginning;
     let attributes = Attributes {
         member: identity.member,
         name: config.name.clone(),
@@ -149,7 +146,14 @@ fn parts(config: &Config, peer_listeners: Vec<PeerListener>, dialer: Arc<Dialer>
         attributes,
         peer_listeners,
         dialer,
-        first_members,
+        first_members: founders,
+        peer_urls: beginning::others_urls(config),
+        own_peer: Peer {
+            name: config.name.clone(),
+            peer_urls: beginning::own_urls(config),
+            ..Peer::default()
+        },
+        force_new_cluster: config.force_new_cluster,
         no_fsync: config.unsafe_no_fsync,
         catchup_entries: config.snapshot_catchup_entries,
         progress_interval: config.watch_progress_notify_interval,
@@ -164,6 +168,8 @@ fn options(config: &Config) -> Options {
     Options {
         election_timeout: config.election,
         max_txn_ops: config.max_txn_ops,
+        strict_reconfig_check: config.strict_reconfig_check,
+        learners_max: config.max_learners,
         max_request_bytes: config.max_request_bytes,
         lease_checkpoint_interval: config.lease_checkpoint_interval,
         quota_bytes: match config.quota_bytes {

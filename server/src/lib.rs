@@ -31,6 +31,7 @@ pub mod watch;
 
 pub mod backup;
 pub mod raft;
+pub mod srv;
 
 pub mod node;
 
@@ -40,7 +41,10 @@ pub mod config;
 pub mod telemetry;
 
 pub mod app;
+mod beginning;
 pub mod bench;
 pub mod cli;
 pub mod dial;
+mod discovery;
 pub mod ports;
+pub mod proxy;

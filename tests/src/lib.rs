@@ -4,6 +4,7 @@
 
 pub mod certificates;
 mod cluster;
+mod growing;
 pub mod http;
 mod links;
 mod member;
@@ -17,6 +18,7 @@ mod until;
 mod wire;
 
 pub use cluster::Cluster;
+pub use growing::{Growing, Newcomer};
 pub use links::Links;
 pub use member::{Flags, Member};
 pub use plugins::{Plugins, binding, plugin};

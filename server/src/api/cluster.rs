@@ -4,14 +4,16 @@ use portunus_proto::etcdserverpb::cluster_server::Cluster;
 use portunus_proto::etcdserverpb::{
     Member, MemberAddRequest, MemberAddResponse, MemberListRequest, MemberListResponse,
     MemberPromoteRequest, MemberPromoteResponse, MemberRemoveRequest, MemberRemoveResponse,
-    MemberUpdateRequest, MemberUpdateResponse,
+    MemberUpdateRequest, MemberUpdateResponse, ResponseHeader,
 };
+use tonic::transport::Uri;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::answer::header_without_revision;
 use super::caller::acting;
 use super::status;
-use crate::node::{self, Node};
+use crate::node::{self, MemberAsk, Node};
+use crate::types::MemberId;
 
 /// Serves etcd's Cluster service.
 pub struct ClusterService {
@@ -44,7 +46,12 @@ impl Cluster for ClusterService {
         request: Request<MemberAddRequest>,
     ) -> Result<Response<MemberAddResponse>, Status> {
         self.only_root(&request).await?;
-        Err(status::not_offered("Cluster.MemberAdd"))
+        let MemberAddRequest { peer_urls, is_learner } = request.into_inner();
+        let peer_urls = checked(peer_urls)?;
+        let added = self.change(MemberAsk::Add { peer_urls, learner: is_learner }).await?;
+        let (header, members) = self.answer();
+        let member = members.iter().find(|member| member.id == added.0).cloned();
+        Ok(Response::new(MemberAddResponse { header, member, members }))
     }
 
     async fn member_remove(
@@ -52,7 +59,9 @@ impl Cluster for ClusterService {
         request: Request<MemberRemoveRequest>,
     ) -> Result<Response<MemberRemoveResponse>, Status> {
         self.only_root(&request).await?;
-        Err(status::not_offered("Cluster.MemberRemove"))
+        self.change(MemberAsk::Remove(request.into_inner().id)).await?;
+        let (header, members) = self.answer();
+        Ok(Response::new(MemberRemoveResponse { header, members }))
     }
 
     async fn member_update(
@@ -60,7 +69,11 @@ impl Cluster for ClusterService {
         request: Request<MemberUpdateRequest>,
     ) -> Result<Response<MemberUpdateResponse>, Status> {
         self.only_root(&request).await?;
-        Err(status::not_offered("Cluster.MemberUpdate"))
+        let MemberUpdateRequest { id, peer_urls } = request.into_inner();
+        let peer_urls = checked(peer_urls)?;
+        self.change(MemberAsk::Update { id, peer_urls }).await?;
+        let (header, members) = self.answer();
+        Ok(Response::new(MemberUpdateResponse { header, members }))
     }
 
     async fn member_promote(
@@ -68,8 +81,42 @@ impl Cluster for ClusterService {
         request: Request<MemberPromoteRequest>,
     ) -> Result<Response<MemberPromoteResponse>, Status> {
         self.only_root(&request).await?;
-        Err(status::not_offered("Cluster.MemberPromote"))
+        self.change(MemberAsk::Promote(request.into_inner().id)).await?;
+        let (header, members) = self.answer();
+        Ok(Response::new(MemberPromoteResponse { header, members }))
     }
+}
+
+impl ClusterService {
+    async fn change(&self, ask: MemberAsk) -> Result<MemberId, Status> {
+        self.node.change_members(ask).await.map_err(status::of_member)
+    }
+
+    fn answer(&self) -> (Option<ResponseHeader>, Vec<Member>) {
+        let members = self.node.members().into_iter().map(wire_member).collect();
+        (Some(header_without_revision(&self.node)), members)
+    }
+}
+
+/// Sorted, as etcd keeps them: at least one, each a scheme, a host and a port and no path.
+fn checked(mut urls: Vec<String>) -> Result<Vec<String>, Status> {
+    let is_good = |url: &String| {
+        if url.starts_with("unix://") || url.starts_with("unixs://") {
+            return true;
+        }
+        let Ok(uri) = url.parse::<Uri>() else { return false };
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.port_u16().is_some()
+            && uri.path() == "/"
+            && !url.ends_with('/')
+            && uri.query().is_none()
+    };
+    urls.iter_mut().for_each(|url| *url = url.trim().to_owned());
+    if urls.is_empty() || !urls.iter().all(is_good) {
+        return Err(status::bad_member_urls());
+    }
+    urls.sort_unstable();
+    Ok(urls)
 }
 
 fn wire_member(member: node::Member) -> Member {

@@ -1,4 +1,5 @@
-//! What stands before every service: the client's demand for a leader, its API version, and gRPC's
+//! What stands before every service: the client's demand for a leader, its API version, what a
+//! learner does not answer, and gRPC's
 //! own size limit in the words that etcd's clients know. Costs a few header look-ups per call.
 
 use std::convert::Infallible;
@@ -21,6 +22,13 @@ use crate::raft::Leadership;
 
 static HAS_LEADER: HeaderName = HeaderName::from_static("hasleader");
 static CLIENT_API_VERSION: HeaderName = HeaderName::from_static("client-api-version");
+
+/// What a learner answers; of ranges those that are serializable, which their service sees to.
+const LEARNER_CALLS: [&str; 3] = [
+    "/etcdserverpb.KV/Range",
+    "/etcdserverpb.Maintenance/Status",
+    "/etcdserverpb.Maintenance/Snapshot",
+];
 
 /// True when the caller wants to fail rather than talk to a member without a leader.
 pub fn requires_leader(headers: &HeaderMap) -> bool {
@@ -45,13 +53,17 @@ impl<S> Gate<S> {
         Self { credentials: Some(credentials.clone()), ..self }
     }
 
-    fn check(&self, headers: &HeaderMap) -> Result<(), Status> {
+    fn check(&self, path: &str, headers: &HeaderMap) -> Result<(), Status> {
         if let Some(version) = headers.get(&CLIENT_API_VERSION)
             && std::str::from_utf8(version.as_bytes()).is_err()
         {
             return Err(status::invalid_client_api_version());
         }
-        if requires_leader(headers) && self.leadership.borrow().leader.is_none() {
+        let leadership = self.leadership.borrow();
+        if leadership.is_learner && !LEARNER_CALLS.contains(&path) {
+            return Err(status::not_for_learners());
+        }
+        if requires_leader(headers) && leadership.leader.is_none() {
             return Err(status::of_failure(Failure::NoLeader));
         }
         Ok(())
@@ -82,7 +94,7 @@ where
             credentials.note(&headers, request.extensions_mut());
             *request.headers_mut() = headers;
         }
-        match self.check(request.headers()) {
+        match self.check(request.uri().path(), request.headers()) {
             Ok(()) => {
                 let reword: fn(Answer) -> Answer = status::reword_transport_refusal;
                 Either::Left(self.inner.call(request).map_ok(reword))

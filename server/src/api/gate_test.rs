@@ -79,3 +79,26 @@ async fn grpc_size_refusals_are_reworded_and_others_are_not() {
     let kept = outcome(None, ("x", b"y"), Some(other.clone())).await.expect("refused");
     assert_eq!((kept.code(), kept.message()), (other.code(), other.message()));
 }
+
+/// The text with which a learner refuses a call of this path.
+async fn from_a_learner(path: &str) -> Option<String> {
+    let leadership = Leadership { leader: Some(7), is_learner: true, ..Leadership::default() };
+    let (_keep, leadership) = watch::channel(leadership);
+    let mut gate = Gate::new(Fixed(None), leadership);
+    let request = Request::builder().uri(path).body(()).expect("a legal path");
+    let answer = gate.call(request).await.expect("infallible");
+    Status::from_header_map(answer.headers()).map(|status| status.message().to_owned())
+}
+
+#[tokio::test]
+async fn a_learner_tells_what_it_holds_and_nothing_else() {
+    for path in ["KV/Range", "Maintenance/Status", "Maintenance/Snapshot"] {
+        assert_eq!(from_a_learner(&format!("/etcdserverpb.{path}")).await, None);
+    }
+    let said = Some("etcdserver: rpc not supported for learner".to_owned());
+    for path in ["KV/Put", "KV/Txn", "Watch/Watch", "Cluster/MemberList", "Auth/Authenticate"] {
+        assert_eq!(from_a_learner(&format!("/etcdserverpb.{path}")).await, said, "{path}");
+    }
+    assert_eq!(from_a_learner("/v3lockpb.Lock/Lock").await, said);
+    assert_eq!(from_a_learner("/portunus.v1.Queue/Enqueue").await, said);
+}

@@ -31,6 +31,9 @@ impl Kv for KvService {
         &self,
         request: Request<RangeRequest>,
     ) -> Result<Response<RangeResponse>, Status> {
+        if !request.get_ref().serializable && self.node.is_learner() {
+            return Err(status::not_for_learners());
+        }
         let node = acting(&self.node, &request);
         let answer = node.range(request.into_inner()).await.map_err(status::of)?;
         Ok(Response::new(answer.headed(&self.node)))

@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 use super::access::{PasswordError, TokenError};
 use crate::auth::AuthRefusal;
 use crate::decide::{LockRefusal, QueueRefusal, Refusal};
-use crate::node::{Error, Failure};
+use crate::node::{Error, Failure, MemberError, MemberRefusal};
 use crate::watch::Ended;
 
 /// A node's error as clients know it.
@@ -17,6 +17,42 @@ pub fn of(error: Error) -> Status {
         Error::Refused(refusal) => of_refusal(&refusal),
         Error::Failed(failure) => of_failure(failure),
     }
+}
+
+/// Why the members were not changed, in etcd's words.
+pub fn of_member(error: MemberError) -> Status {
+    let refusal = match error {
+        MemberError::Refused(refusal) => refusal,
+        MemberError::Node(error) => return of(error),
+    };
+    let failed = Code::FailedPrecondition;
+    let (code, text) = match refusal {
+        MemberRefusal::IdExists => (failed, "etcdserver: member ID already exist"),
+        MemberRefusal::PeerUrlExists => (failed, "etcdserver: Peer URLs already exists"),
+        MemberRefusal::NotFound => (Code::NotFound, "etcdserver: member not found"),
+        MemberRefusal::TooManyLearners => {
+            (failed, "etcdserver: too many learner members in cluster")
+        }
+        MemberRefusal::NotLearner => (failed, "etcdserver: can only promote a learner member"),
+        MemberRefusal::LearnerNotReady => {
+            (failed, "etcdserver: can only promote a learner member which is in sync with leader")
+        }
+        MemberRefusal::NotEnoughStarted => {
+            (failed, "etcdserver: re-configuration failed due to not enough started members")
+        }
+        MemberRefusal::Unhealthy => (Code::Unavailable, "etcdserver: unhealthy cluster"),
+    };
+    Status::new(code, text)
+}
+
+/// A learner only tells what it holds.
+pub fn not_for_learners() -> Status {
+    Status::failed_precondition("etcdserver: rpc not supported for learner")
+}
+
+/// Peer URLs that are none.
+pub fn bad_member_urls() -> Status {
+    Status::invalid_argument("etcdserver: given member URLs are invalid")
 }
 
 /// A node's error in the words of etcd's lock and election services: they are clients of their own

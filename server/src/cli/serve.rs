@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::cli::dispatch::{REFUSED, finish, print_version};
 use crate::cli::output;
 use crate::config::read::{Request, Values};
-use crate::config::{Config, help, read};
+use crate::config::{Bootstrap, Config, help, read};
 use crate::{app, config, node, telemetry};
 
 /// Runs a member until it is told to stop.
@@ -57,7 +57,9 @@ fn from_file(values: Values) -> Result<Values, config::Error> {
 /// Where there is no data yet, what a first start needs is checked here, as a refused flag.
 fn configure(values: &Values) -> Result<Config, config::Error> {
     let config = Config::from_values(values)?;
-    if !node::has_data(&config.data_dir, config.wal_dir.as_deref()) {
+    if config.bootstrap == Bootstrap::Listed
+        && !node::has_data(&config.data_dir, config.wal_dir.as_deref())
+    {
         config.check_bootstrap()?;
     }
     Ok(config)

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::address::{self, Url};
+use crate::config::discovery::Bootstrap;
 use crate::config::flags::{self, FLAGS, Flag, Group, Kind};
 use crate::config::options::{
     Auth, Checks, ClusterState, Config, InitialCluster, InitialMember, LogConfig, LogFormat,
@@ -32,6 +33,7 @@ impl Config {
             listen_client_urls: get(values, "listen-client-urls", Url::parse_list)?,
             advertise_client_urls: get(values, "advertise-client-urls", Url::parse_list)?,
             listen_peer_urls: get(values, "listen-peer-urls", Url::parse_list)?,
+            bootstrap: Bootstrap::read(values)?,
             initial_cluster: initial_cluster(values, &name, &advertised_peers)?,
             initial_advertise_peer_urls: advertised_peers,
             initial_cluster_state: match text(values, "initial-cluster-state") {
@@ -39,6 +41,7 @@ impl Config {
                 _ => ClusterState::New,
             },
             initial_cluster_token: text(values, "initial-cluster-token").to_owned(),
+            force_new_cluster: get(values, "force-new-cluster", parse::boolean)?,
             strict_reconfig_check: get(values, "strict-reconfig-check", parse::boolean)?,
             heartbeat: get(values, "heartbeat-interval", parse::millis)?,
             election: get(values, "election-timeout", parse::millis)?,
@@ -70,7 +73,7 @@ impl Config {
             client_tls: Tls::of_clients(values)?,
             peer_tls: Tls::of_peers(values)?,
             self_signed_cert_validity: get(values, "self-signed-cert-validity", parse::years)?,
-            max_learners: get(values, "max-learners", parse::count)?,
+            max_learners: get(values, "max-learners", parse::count)? as usize,
             auth: auth(values)?,
             config_file: values.file.clone(),
             log: log(values)?,

@@ -3,6 +3,7 @@
 
 use crate::config::Error;
 use crate::config::address::{self, Url};
+use crate::config::discovery::Bootstrap;
 use crate::config::identity;
 use crate::config::options::{ClusterState, Config, InitialCluster, InitialMember};
 use crate::types::{ClusterId, MemberId};
@@ -72,6 +73,9 @@ impl Config {
     /// Checks what only a first start uses: this member is part of `--initial-cluster`, with the
     /// peer URLs it advertises when the cluster is new. A member with data ignores these flags,
     /// as in etcd, and must not be refused for them.
+    ///
+    /// Where members are to be found first, it is checked once they are found; what DNS says of this
+    /// member may be another spelling of its address.
     pub fn check_bootstrap(&self) -> Result<(), Error> {
         let Some(member) = self.initial_cluster.member(&self.name) else {
             return Err(Error::Contradiction(format!(
@@ -79,7 +83,8 @@ impl Config {
                 self.name
             )));
         };
-        if self.initial_cluster_state == ClusterState::New {
+        let is_spelled_alike = !matches!(self.bootstrap, Bootstrap::Srv { .. });
+        if self.initial_cluster_state == ClusterState::New && is_spelled_alike {
             self.check_advertised(member)?;
         }
         if self.initial_cluster.has_duplicate_url() {

@@ -269,13 +269,15 @@ fn refusals_name_the_variable_when_that_is_where_the_value_came_from() {
         (
             "ETCD_DISCOVERY",
             "u",
-            "ETCD_DISCOVERY: not supported: name the members in --initial-cluster",
+            "ETCD_DISCOVERY: not supported: name the members in --initial-cluster, or use \
+             --discovery-token and --discovery-endpoints",
         ),
     ];
     for (name, value, expected) in cases {
         assert_eq!(config(&[], &[(name, value)]).map(|_| ()), Err(expected.to_owned()));
     }
-    assert!(config(&["--force-new-cluster=false"], &[("ETCD_FORCE_NEW_CLUSTER", "false")]).is_ok());
+    let forced = config(&["--force-new-cluster"], &[("ETCD_FORCE_NEW_CLUSTER", "false")]);
+    assert!(forced.unwrap().force_new_cluster);
 }
 
 #[test]

@@ -95,6 +95,21 @@ pub static FLAGS: &[Flag] = &[
     flag(Clustering, "initial-cluster", Kind::Text, "", "first members as name=url,...; this member alone unless given"),
     flag(Clustering, "initial-cluster-state", Kind::Choice(&["new", "existing"]), "new", "form a new cluster or join one that runs"),
     flag(Clustering, "initial-cluster-token", Kind::Text, "etcd-cluster", "sets clusters with the same member URLs apart"),
+    flag(Clustering, "discovery-srv", Kind::Text, "", "domain whose DNS SRV records name the first members, in place of initial-cluster"),
+    flag(Clustering, "discovery-srv-name", Kind::Text, "", "suffix of the SRV records' service, as in _etcd-server-SUFFIX"),
+    flag(Clustering, "discovery-token", Kind::Text, "", "what the first members sign on under at discovery-endpoints, in place of initial-cluster"),
+    flag(Clustering, "discovery-endpoints", Kind::Text, "", "comma-separated endpoints of the etcd where the first members sign on"),
+    flag(Clustering, "discovery-dial-timeout", Kind::Duration, "2s", "how long connecting to a discovery endpoint may take"),
+    flag(Clustering, "discovery-request-timeout", Kind::Duration, "5s", "how long one request to a discovery endpoint may take"),
+    flag(Clustering, "discovery-keepalive-time", Kind::Duration, "2s", "silence after which a discovery endpoint is pinged"),
+    flag(Clustering, "discovery-keepalive-timeout", Kind::Duration, "6s", "how long the answer to that ping may take"),
+    flag(Clustering, "discovery-insecure-transport", Kind::Bool, "true", "discovery endpoints without a scheme are http unless certificates are named"),
+    flag(Clustering, "discovery-insecure-skip-tls-verify", Kind::Bool, "false", "believe every certificate of discovery endpoints; whoever answers may be somebody else"),
+    flag(Clustering, "discovery-cert", Kind::Text, "", "certificate shown to discovery endpoints, in PEM"),
+    flag(Clustering, "discovery-key", Kind::Text, "", "private key of discovery-cert"),
+    flag(Clustering, "discovery-cacert", Kind::Text, "", "CAs of the discovery endpoints' certificates; the system's unless given"),
+    flag(Clustering, "discovery-user", Kind::Text, "", "user at the discovery endpoints, as name or name:password"),
+    flag(Clustering, "discovery-password", Kind::Text, "", "password of discovery-user"),
     flag(Clustering, "strict-reconfig-check", Kind::Bool, "true", "refuse member changes that would lose the quorum"),
     flag(Clustering, "max-learners", Kind::Count, "1", "learners that the cluster may have at a time"),
 
@@ -156,6 +171,7 @@ pub static FLAGS: &[Flag] = &[
     flag(Logging, "log-format", Kind::Choice(&["json", "console"]), "json", "one JSON object per line, or text for people"),
     flag(Logging, "log-outputs", Kind::Text, "default", "comma-separated: stderr, stdout, default (stderr), or paths of files to append to"),
 
+    flag(Unsafe, "force-new-cluster", Kind::Bool, "false", "go on alone with this member's data, without the members it names; start the others anew"),
     flag(Unsafe, "unsafe-no-fsync", Kind::Bool, "false", "never wait for the disk; a power loss loses acknowledged writes"),
 
     flag(NoEffect, "logger", Kind::Choice(&["zap"]), "zap", "there is one logger"),
@@ -174,17 +190,6 @@ pub static FLAGS: &[Flag] = &[
     flag(NoEffect, "enable-log-rotation", Kind::Bool, "false", "files are appended to, so logrotate with copytruncate works"),
     flag(NoEffect, "log-rotation-config-json", Kind::Text, "", "files are appended to, so logrotate with copytruncate works"),
     flag(NoEffect, "discovery-fallback", Kind::Text, "exit", "discovery that fails ends the start, as in etcd"),
-    flag(NoEffect, "discovery-dial-timeout", Kind::Duration, "2s", "nothing is discovered"),
-    flag(NoEffect, "discovery-request-timeout", Kind::Duration, "5s", "nothing is discovered"),
-    flag(NoEffect, "discovery-keepalive-time", Kind::Duration, "2s", "nothing is discovered"),
-    flag(NoEffect, "discovery-keepalive-timeout", Kind::Duration, "6s", "nothing is discovered"),
-    flag(NoEffect, "discovery-insecure-transport", Kind::Bool, "true", "nothing is discovered"),
-    flag(NoEffect, "discovery-insecure-skip-tls-verify", Kind::Bool, "false", "nothing is discovered"),
-    flag(NoEffect, "discovery-cert", Kind::Text, "", "nothing is discovered"),
-    flag(NoEffect, "discovery-key", Kind::Text, "", "nothing is discovered"),
-    flag(NoEffect, "discovery-cacert", Kind::Text, "", "nothing is discovered"),
-    flag(NoEffect, "discovery-user", Kind::Text, "", "nothing is discovered"),
-    flag(NoEffect, "discovery-password", Kind::Text, "", "nothing is discovered"),
     flag(NoEffect, "max-snapshots", Kind::Count, "5", "old snapshots are removed as soon as nothing needs them"),
     flag(NoEffect, "max-wals", Kind::Count, "5", "log segments are removed as soon as nothing needs them"),
     flag(NoEffect, "backend-batch-interval", Kind::Duration, "100ms", "the store is written behind the log"),
@@ -195,7 +200,8 @@ pub static FLAGS: &[Flag] = &[
     flag(NoEffect, "compaction-sleep-interval", Kind::Duration, "10ms", "compaction does not hold writers up"),
 ];
 
-const DISCOVERY: &str = "name the members in --initial-cluster";
+const DISCOVERY: &str =
+    "name the members in --initial-cluster, or use --discovery-token and --discovery-endpoints";
 
 const fn unsupported(name: &'static str, instead: &'static str) -> Unsupported {
     Unsupported { name, instead }
@@ -204,10 +210,7 @@ const fn unsupported(name: &'static str, instead: &'static str) -> Unsupported {
 /// Flags of etcd that are refused by name. `=false` is let through: it asks for nothing.
 #[rustfmt::skip]
 pub static UNSUPPORTED: &[Unsupported] = &[
-    unsupported("force-new-cluster", "restore a snapshot into a new --data-dir"),
-    unsupported("discovery", DISCOVERY), unsupported("discovery-srv", DISCOVERY),
-    unsupported("discovery-srv-name", DISCOVERY), unsupported("discovery-token", DISCOVERY),
-    unsupported("discovery-endpoints", DISCOVERY),
+    unsupported("discovery", DISCOVERY),
 ];
 
 /// The flag of this name.

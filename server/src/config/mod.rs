@@ -7,6 +7,7 @@
 pub mod address;
 mod build;
 mod cluster;
+mod discovery;
 mod duration;
 mod error;
 mod file;
@@ -20,6 +21,7 @@ pub mod read;
 mod tls;
 
 pub use address::Url;
+pub use discovery::{Bootstrap, Discovery};
 pub use duration::parse as parse_duration;
 pub use error::Error;
 pub use file::{read as read_file, requested as requested_file};

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::address::Url;
+use crate::config::discovery::Bootstrap;
 use crate::config::tls::Tls;
 
 /// Everything the operator can set, typed and checked. Each field is the flag of its name.
@@ -17,10 +18,13 @@ pub struct Config {
     pub advertise_client_urls: Vec<Url>,
     pub listen_peer_urls: Vec<Url>,
     pub initial_advertise_peer_urls: Vec<Url>,
-    /// Used by a member without data only; see [`Config::check_bootstrap`].
+    /// Used by a member without data only, as all that follows up to the token.
+    pub bootstrap: Bootstrap,
+    /// This member alone where others are to be found first; see [`Config::check_bootstrap`].
     pub initial_cluster: InitialCluster,
     pub initial_cluster_state: ClusterState,
     pub initial_cluster_token: String,
+    pub force_new_cluster: bool,
     pub strict_reconfig_check: bool,
     pub heartbeat: Duration,
     /// At least five heartbeats.
@@ -50,7 +54,7 @@ pub struct Config {
     pub peer_tls: Tls,
     /// Years.
     pub self_signed_cert_validity: u32,
-    pub max_learners: u64,
+    pub max_learners: usize,
     pub auth: Auth,
     /// Where the configuration was read from, when a file replaced flags and variables.
     pub config_file: Option<PathBuf>,

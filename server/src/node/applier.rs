@@ -236,6 +236,12 @@ impl Applier {
         if let (true, Some(log_id)) = (sole, &membership.log_id) {
             self.shared.sole_voter.applied(log_id.index);
         }
+        // One that has just joined also sees the members of before.
+        let belonged = self.membership.peers.contains_key(&me);
+        if belonged && !membership.peers.contains_key(&me) {
+            self.shared.removed.send_replace(true);
+        }
+        self.shared.members.store(Arc::new(membership.clone()));
         self.membership = membership;
     }
 }

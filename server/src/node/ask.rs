@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use portunus_proto::portunus::v1::{lock_ask, queue_ask};
 
+use super::member_rules::{MemberAsk, MemberRefusal};
 use super::plugin::{Handled, TriggerBatch};
 use crate::decide::{Reply, Request};
 use crate::types::LeaseId;
@@ -14,6 +15,8 @@ pub enum Ask {
     Decide(Request),
     /// Have a trigger handle events. Asked by the leader's own duty only.
     Handle(Box<TriggerBatch>),
+    /// Change the members. Answered beside the sequencer, by the leader.
+    Member(MemberAsk),
     /// Restart a lease's time.
     KeepAlive(LeaseId),
     /// What is left of a lease, and its keys if wanted.
@@ -46,6 +49,8 @@ impl Ask {
 pub enum Said {
     Reply(Reply),
     Handled(Handled),
+    /// The member that was concerned.
+    Member(Result<u64, MemberRefusal>),
     KeepAlive(KeepAlive),
     TimeToLive(TimeToLive),
 }

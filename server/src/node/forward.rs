@@ -13,7 +13,7 @@ use super::handle::Node;
 use super::members::Member;
 use super::peer_hash;
 use super::{wire, wire_auth};
-use crate::raft::{Peer, PeerHandler};
+use crate::raft::{Peer, PeerHandler, Roll};
 
 /// What this member does for its peers. Filled once the node exists.
 #[derive(Clone, Default)]
@@ -34,9 +34,14 @@ impl PeerHandler for Door {
     fn members(&self) -> Option<Vec<(u64, Peer)>> {
         let members = self.0.get()?.members().into_iter().map(|member| {
             let Member { id, name, peer_urls, client_urls, .. } = member;
-            (id.0, Peer { name, peer_urls, client_urls })
+            (id.0, Peer { name, peer_urls, client_urls, joining: false })
         });
         Some(members.collect())
+    }
+
+    fn roll(&self) -> BoxFuture<'static, Option<Roll>> {
+        let node = self.0.get().cloned();
+        async move { Some(Box::pin(node?.roll()).await) }.boxed()
     }
 }
 

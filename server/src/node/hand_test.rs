@@ -42,7 +42,12 @@ impl Hand {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         listener.set_nonblocking(true).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let peer = Peer { name: "m".into(), peer_urls: vec![url], client_urls: Vec::new() };
+        let peer = Peer {
+            name: "m".into(),
+            peer_urls: vec![url],
+            client_urls: Vec::new(),
+            joining: false,
+        };
         let mut parts = Parts {
             identity: Identity { cluster: ClusterId(1), member: MemberId(7) },
             options: Options {
@@ -50,6 +55,8 @@ impl Hand {
                 max_txn_ops: 128,
                 max_request_bytes: 1 << 20,
                 quota_bytes: None,
+                strict_reconfig_check: true,
+                learners_max: 1,
                 lease_checkpoint_interval: Duration::from_secs(300),
             },
             data_dir: dir.path().join("data"),
@@ -59,6 +66,9 @@ impl Hand {
             peer_listeners: vec![listener.into()],
             dialer: crate::tls::Dialer::new(Default::default()),
             first_members: vec![(MemberId(7), peer)],
+            peer_urls: Vec::new(),
+            own_peer: Peer::default(),
+            force_new_cluster: false,
             no_fsync: true,
             catchup_entries: 100,
             progress_interval: Duration::from_secs(600),

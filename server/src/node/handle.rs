@@ -186,6 +186,11 @@ impl Node {
 
     /// Asks this member's own sequencer.
     pub(super) async fn ask_here(&self, ask: Ask) -> Result<Executed, Bounce> {
+        let ask = match ask {
+            // Rare, and large: it would make every other question's future as large.
+            Ask::Member(change) => return Box::pin(self.change_members_here(change)).await,
+            ask => ask,
+        };
         let (call, answer) = Call::new(ask);
         let call = call.by(self.caller.clone());
         match self.shared.queue.try_send(Submission::Call(call)) {

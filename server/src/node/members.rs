@@ -34,7 +34,7 @@ pub struct NodeStatus {
 impl Node {
     /// The members, in order of id, as applied here.
     pub fn members(&self) -> Vec<Member> {
-        let membership = self.shared.group().membership();
+        let membership = self.shared.membership();
         let published = self.shared.applied.load();
         let members = membership.peers.iter().map(|(id, peer)| {
             let attributes = published.state.registry().members.get(&MemberId(*id));
@@ -47,10 +47,15 @@ impl Node {
                 name,
                 peer_urls: peer.peer_urls.clone(),
                 client_urls,
-                is_learner: !membership.is_voter(*id),
+                is_learner: !membership.is_voter(*id) && !peer.joining,
             }
         });
         members.collect()
+    }
+
+    /// True while this member is one that does not vote before somebody promotes it.
+    pub fn is_learner(&self) -> bool {
+        self.leadership().borrow().is_learner
     }
 
     pub fn status(&self) -> NodeStatus {
@@ -72,7 +77,6 @@ impl Node {
                 member => format!("memberID:{member} alarm:{kind} "),
             });
         }
-        let me = shared.identity.member.0;
         let in_use = (shared.store.live_bytes() + shared.store.pending_bytes() as u64) as i64;
         NodeStatus {
             // Log-structured files hold what is not merged away yet; the quota counts what lives.
@@ -83,7 +87,7 @@ impl Node {
             raft_index: raft.committed.map_or(0, |at| at.index),
             raft_applied_index: applied.index,
             raft_term: raft.term,
-            is_learner: !shared.group().membership().is_voter(me),
+            is_learner: self.is_learner(),
             errors,
         }
     }

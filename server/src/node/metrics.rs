@@ -35,6 +35,8 @@ counters! {
         "Total number of leases that this member, as leader, has revoked for their expiry.";
     LEADER_CHANGES: "etcd_server_leader_changes_seen_total",
         "Total number of leaders that this member has seen come.";
+    LEARNERS_PROMOTED: "etcd_server_learner_promote_successes",
+        "Total number of learners that were promoted at the request of this member's clients.";
     PROPOSALS_FAILED: "etcd_server_proposals_failed_total",
         "Total number of changes asked of this member that failed or whose fate is unknown.";
     READ_INDEXES_FAILED: "etcd_server_read_indexes_failed_total",

@@ -25,6 +25,8 @@ struct StoredPeer {
     name: String,
     peer_urls: Vec<String>,
     client_urls: Vec<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    joining: bool,
 }
 
 /// The position row is not one that this program wrote.
@@ -35,8 +37,8 @@ pub struct DamagedPosition(#[from] serde_json::Error);
 /// The row for a store that contains everything up to `applied`.
 pub fn row(applied: &LogId, membership: &StoredMembership) -> (Bytes, Option<Bytes>) {
     let peers = membership.peers.iter().map(|(id, peer)| {
-        let Peer { name, peer_urls, client_urls } = peer.clone();
-        (*id, StoredPeer { name, peer_urls, client_urls })
+        let Peer { name, peer_urls, client_urls, joining } = peer.clone();
+        (*id, StoredPeer { name, peer_urls, client_urls, joining })
     });
     let stored = Stored {
         applied: parts(applied),
@@ -55,8 +57,8 @@ pub fn find(rows: &[(Bytes, Bytes)]) -> Result<(Option<LogId>, StoredMembership)
     };
     let stored: Stored = serde_json::from_slice(value)?;
     let peers = stored.peers.into_iter().map(|(id, peer)| {
-        let StoredPeer { name, peer_urls, client_urls } = peer;
-        (id, Peer { name, peer_urls, client_urls })
+        let StoredPeer { name, peer_urls, client_urls, joining } = peer;
+        (id, Peer { name, peer_urls, client_urls, joining })
     });
     let membership = StoredMembership {
         log_id: stored.membership.map(|(term, index)| log_id(term, index)),
@@ -77,7 +79,12 @@ mod tests {
 
     #[test]
     fn the_position_reads_back() {
-        let peer = Peer { name: "a".into(), peer_urls: vec!["p".into()], client_urls: vec![] };
+        let peer = Peer {
+            name: "a".into(),
+            peer_urls: vec!["p".into()],
+            client_urls: vec![],
+            joining: true,
+        };
         let membership = StoredMembership {
             log_id: Some(log_id(1, 1)),
             voters: vec![[u64::MAX, 2].into()],

@@ -31,7 +31,7 @@ impl Node {
         let me = shared.identity.member;
         let flag = |on: bool| f64::from(u8::from(on));
         let committed = raft.committed.map_or(0, |at| at.index) as f64;
-        let learner = !shared.group().membership().is_voter(me.0);
+        let learner = self.is_learner();
         to.gauge(
             "etcd_server_has_leader",
             "Whether or not a leader exists. 1 is existence, 0 is not.",

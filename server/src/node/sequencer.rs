@@ -246,6 +246,8 @@ impl Sequencer {
                     None => call.answer(Ok(Said::Handled(Handled::Stale)), 0),
                 }
             }
+            // Answered before it comes here.
+            Ask::Member(_) => call.bounce(Failure::NotLeader),
             Ask::KeepAlive(id) => {
                 let id = *id;
                 self.keep_alive(call, id, batch);
@@ -301,7 +303,9 @@ impl Sequencer {
                 advance = Request::Advance(Advance { binding, from, to });
                 &advance
             }
-            Ask::KeepAlive(_) | Ask::TimeToLive { .. } => return call.bounce(Failure::NotLeader),
+            Ask::Member(_) | Ask::KeepAlive(_) | Ask::TimeToLive { .. } => {
+                return call.bounce(Failure::NotLeader);
+            }
         };
         let mut draft = Draft::default();
         let cx = self.shared.decision_limits();

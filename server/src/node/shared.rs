@@ -30,7 +30,7 @@ use crate::effect::Attributes;
 use crate::limits::REQUEST_TIMEOUT_BASE;
 use crate::machine::State;
 use crate::mvcc::{History, Records};
-use crate::raft::Group;
+use crate::raft::{Group, StoredMembership};
 use crate::storage::{self, Installed, Store};
 use crate::types::{ClusterId, MemberId, Revision};
 use crate::wal::Wal;
@@ -49,6 +49,9 @@ pub struct Options {
     pub election_timeout: Duration,
     pub max_txn_ops: usize,
     pub max_request_bytes: usize,
+    /// Refuse changes of the members that would lose the quorum.
+    pub strict_reconfig_check: bool,
+    pub learners_max: usize,
     /// Backend quota in bytes; `None` is no quota.
     pub quota_bytes: Option<i64>,
     /// How often the remaining time of leases longer than this is replicated.
@@ -102,6 +105,12 @@ pub struct Shared {
     /// True only while the log names this member as the one voter there is; see the log store's
     /// membership hook, which clears it before a second voter can hear of its election.
     pub sole_voter: Arc<SoleVoter>,
+    /// The members by the last such entry that is applied here.
+    pub(super) members: ArcSwap<StoredMembership>,
+    /// True once this member is known to belong to the cluster no more.
+    pub(super) removed: watch::Sender<bool>,
+    /// Held while the members are being changed.
+    pub(super) changing: tokio::sync::Mutex<()>,
     pub(super) group: OnceLock<Group>,
     pub(super) reign: ArcSwap<Option<Leading>>,
     /// The same, for whoever waits for it to change.
@@ -113,6 +122,15 @@ impl Shared {
     /// The raft group, which exists before anything else asks for it.
     pub fn group(&self) -> &Group {
         self.group.get().expect("the group is set before tasks start")
+    }
+
+    /// The members as applied here; before anything is, as the log has them.
+    pub(super) fn membership(&self) -> Arc<StoredMembership> {
+        let applied = self.members.load_full();
+        match applied.peers.is_empty() {
+            true => Arc::new(self.group().membership()),
+            false => applied,
+        }
     }
 
     pub fn applied_index(&self) -> u64 {

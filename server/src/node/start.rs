@@ -21,12 +21,14 @@ use super::duties::{self, AutoCompaction};
 use super::forward::Door;
 use super::handle::Node;
 use super::lane::Lane;
+use super::membership;
 use super::metrics;
 use super::past::{self, StoreRecords, WatchPast};
 use super::pipeline::Pipeline;
 use super::policies::Policies;
 use super::position;
 use super::reaper::Reaper;
+use super::removal;
 use super::restore::store_dir;
 use super::sequencer::{Sequencer, Submission};
 use super::shared::{Identity, Options, Shared};
@@ -58,8 +60,14 @@ pub struct Parts {
     pub peer_listeners: Vec<raft::PeerListener>,
     /// How peers are called.
     pub dialer: Arc<crate::tls::Dialer>,
-    /// The members a new cluster begins with, this one among them.
+    /// The members a new cluster begins with, this one among them; none where it is not new.
     pub first_members: Vec<(MemberId, Peer)>,
+    /// Where members may be asked who has not been told of any.
+    pub peer_urls: Vec<String>,
+    /// How this member is reached, where its data does not say.
+    pub own_peer: Peer,
+    /// Go on alone, without the members that the data names.
+    pub force_new_cluster: bool,
     pub no_fsync: bool,
     /// Log entries kept for members that lag.
     pub catchup_entries: u64,
@@ -116,6 +124,8 @@ pub enum StartError {
     TooNew(#[from] machine::TooNew),
     #[error(transparent)]
     Raft(#[from] raft::StartError),
+    #[error("the log takes no other members: {0}")]
+    Forced(#[source] std::io::Error),
     #[error("cannot start a thread: {0}")]
     Thread(String),
 }
@@ -164,6 +174,9 @@ pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
     machine::check_level(recovered.state.feature_level)?;
     check_fit(parts, &wal, recovered.applied)?;
     check_unknown(parts, &wal).await?;
+    if parts.force_new_cluster {
+        go_on_alone(parts, &wal, &recovered.membership)?;
+    }
     let Recovered { store, state, history, applied, membership } = recovered;
     let (queue, submissions) = mpsc::channel(REQUESTS_QUEUED_MAX);
     let (confirm, rounds) = Confirm::new();
@@ -202,6 +215,9 @@ pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
         sole_voter,
         term: AtomicU64::new(term),
         runtime: tokio::runtime::Handle::current(),
+        members: ArcSwap::from_pointee(StoredMembership::default()),
+        removed: watch::Sender::new(false),
+        changing: tokio::sync::Mutex::default(),
         group: OnceLock::new(),
         reign: ArcSwap::from_pointee(None),
         reigns: watch::Sender::new(None),
@@ -211,8 +227,10 @@ pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
     let (door, applier) = (Door::default(), Applier::new(shared.clone(), applied, membership));
     let options = group_options(parts);
     let group = Group::start(options, log, Box::new(applier), Arc::new(door.clone())).await?;
-    // A member that has a log takes no notice.
-    group.initialize(first_members(parts)).await?;
+    if !parts.first_members.is_empty() {
+        // A member that has a log takes no notice.
+        group.initialize(first_members(parts)).await?;
+    }
     assert!(shared.group.set(group).is_ok(), "a node is started once");
     // From now on peers may ask.
     assert!(door.0.set(node.clone()).is_ok(), "a node is started once");
@@ -225,6 +243,22 @@ async fn check_unknown(parts: &Parts, wal: &Wal) -> Result<(), StartError> {
         let path = parts.data_dir.display().to_string();
         return Err(StartError::Bootstrapped { member: parts.identity.member, path });
     }
+    Ok(())
+}
+
+/// Makes this member the only one, if it has a log. What the others have committed without it, and
+/// the others themselves, are given up.
+fn go_on_alone(parts: &Parts, wal: &Wal, known: &StoredMembership) -> Result<(), StartError> {
+    if wal.last().is_none() {
+        return Ok(());
+    }
+    let me = parts.identity.member.0;
+    let peer = known.peers.get(&me).unwrap_or(&parts.own_peer).clone();
+    let peers = [(me, peer)].into();
+    let alone = StoredMembership { log_id: None, voters: vec![[me].into()], peers };
+    raft::append_membership(wal, me, &alone).map_err(StartError::Forced)?;
+    tracing::warn!(member = %MemberId(me), given_up = known.peers.len().saturating_sub(1),
+        "forced to go on as the only member");
     Ok(())
 }
 
@@ -338,6 +372,9 @@ fn launch(built: Built, parts: &Parts) {
     tokio::spawn(duties::follow_bindings(shared.clone()));
     tokio::spawn(duties::forget(shared.clone()));
     tokio::spawn(duties::purge(shared.clone(), parts.catchup_entries));
+    tokio::spawn(membership::reconcile(shared.clone()));
+    let (dialer, urls) = (parts.dialer.clone(), parts.peer_urls.clone());
+    tokio::spawn(removal::watch(shared.clone(), dialer, urls));
     tokio::spawn(duties::watch_space(shared.clone()));
     tokio::spawn(triggers::follow(node.clone()));
     if let Some(mode) = parts.auto_compaction {

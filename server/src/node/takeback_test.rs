@@ -206,7 +206,8 @@ async fn a_request_handed_to_a_leader_that_stopped_is_given_up_once_another_lead
 
     // The other is no voter, so that this member leads without it, in its place as it were.
     let hand = Hand::leading().await;
-    let other = Peer { name: "o".into(), peer_urls: vec![url], client_urls: Vec::new() };
+    let other =
+        Peer { name: "o".into(), peer_urls: vec![url], client_urls: Vec::new(), joining: false };
     hand.node.shared.group().change_members(MemberChange::AddLearner(OTHER, other)).await.unwrap();
     let asking = hand.node.ask_there(OTHER, put("k", "v"));
     let delivery = tokio::time::timeout(PATIENCE, asking).await.expect("it is given up");

@@ -10,6 +10,7 @@ use prost::Message;
 use super::answer::{Bounce, Delivery, Executed};
 use super::ask::{Ask, KeepAlive, Said, TimeToLive};
 use super::error::Failure;
+use super::member_rules::{MemberAsk, MemberRefusal};
 use super::wire_auth;
 use super::wire_refusal::{decode_refusal, encode_refusal};
 use crate::decide::{Reply, Request};
@@ -57,6 +58,10 @@ mod ask_tag {
     pub const LOCK: u8 = 19;
     pub const QUEUE: u8 = 20;
     pub const AUTH: u8 = 21;
+    pub const MEMBER_ADD: u8 = 22;
+    pub const MEMBER_REMOVE: u8 = 23;
+    pub const MEMBER_UPDATE: u8 = 24;
+    pub const MEMBER_PROMOTE: u8 = 25;
     // 32 is in front of a question on somebody's behalf, see `wire_auth`.
 }
 
@@ -67,6 +72,7 @@ pub fn encode_ask(ask: &Ask) -> Bytes {
         // Asked and answered on the leader only; a member that got it would say that it does not
         // know the question.
         Ask::Handle(_) => out.put_u8(ask_tag::LOCAL),
+        Ask::Member(ask) => encode_member_ask(ask, &mut out),
         Ask::KeepAlive(id) => {
             out.put_u8(ask_tag::KEEP_ALIVE);
             out.put_i64(id.0);
@@ -78,6 +84,38 @@ pub fn encode_ask(ask: &Ask) -> Bytes {
         }
     }
     out.freeze()
+}
+
+fn encode_member_ask(ask: &MemberAsk, out: &mut BytesMut) {
+    match ask.clone() {
+        MemberAsk::Add { peer_urls, learner } => {
+            put(out, ask_tag::MEMBER_ADD, &pb::MemberAddRequest { peer_urls, is_learner: learner });
+        }
+        MemberAsk::Remove(id) => {
+            put(out, ask_tag::MEMBER_REMOVE, &pb::MemberRemoveRequest { id });
+        }
+        MemberAsk::Update { id, peer_urls } => {
+            put(out, ask_tag::MEMBER_UPDATE, &pb::MemberUpdateRequest { id, peer_urls });
+        }
+        MemberAsk::Promote(id) => {
+            put(out, ask_tag::MEMBER_PROMOTE, &pb::MemberPromoteRequest { id });
+        }
+    }
+}
+
+fn decode_member_ask(tag: u8, bytes: Bytes) -> Result<MemberAsk, WireError> {
+    Ok(match tag {
+        ask_tag::MEMBER_ADD => {
+            let pb::MemberAddRequest { peer_urls, is_learner } = Message::decode(bytes)?;
+            MemberAsk::Add { peer_urls, learner: is_learner }
+        }
+        ask_tag::MEMBER_REMOVE => MemberAsk::Remove(pb::MemberRemoveRequest::decode(bytes)?.id),
+        ask_tag::MEMBER_UPDATE => {
+            let pb::MemberUpdateRequest { id, peer_urls } = Message::decode(bytes)?;
+            MemberAsk::Update { id, peer_urls }
+        }
+        _ => MemberAsk::Promote(pb::MemberPromoteRequest::decode(bytes)?.id),
+    })
 }
 
 fn encode_request(request: &Request, out: &mut BytesMut) {
@@ -136,6 +174,9 @@ pub fn decode_ask(mut bytes: Bytes) -> Result<Ask, WireError> {
         ask_tag::QUEUE => Request::Queue(Message::decode(bytes)?),
         ask_tag::AUTH => Request::Auth(wire_auth::decode_ask(bytes)?),
         ask_tag::EFFECTS => request_of(effect::decode_effects(&bytes))?,
+        tag @ ask_tag::MEMBER_ADD..=ask_tag::MEMBER_PROMOTE => {
+            return Ok(Ask::Member(decode_member_ask(tag, bytes)?));
+        }
         ask_tag::KEEP_ALIVE => return Ok(Ask::KeepAlive(LeaseId(int(&mut bytes)?))),
         ask_tag::TIME_TO_LIVE => {
             let id = LeaseId(int(&mut bytes)?);
@@ -174,6 +215,7 @@ mod reply_tag {
     pub const CALLED: u8 = 12;
     pub const LOCK: u8 = 13;
     pub const QUEUE: u8 = 14;
+    pub const MEMBER: u8 = 15;
     pub const REFUSED: u8 = 64;
     pub const NOT_EXECUTED: u8 = 65;
     pub const UNKNOWN: u8 = 66;
@@ -240,6 +282,11 @@ fn encode_said(said: &Said, index: u64, out: &mut BytesMut) {
             ids.iter().for_each(|id| out.put_i64(id.0));
         }
         Said::Handled(_) => drop(head(out, reply_tag::LOCAL, index)),
+        Said::Member(said) => {
+            let out = head(out, reply_tag::MEMBER, index);
+            out.put_u8(said.err().map_or(0, MemberRefusal::code));
+            out.put_u64(said.unwrap_or(0));
+        }
         Said::KeepAlive(KeepAlive { ttl, revision }) => {
             let out = head(out, reply_tag::KEEP_ALIVE, index);
             out.put_i64(*ttl);
@@ -290,6 +337,14 @@ fn decode_said(tag: u8, mut bytes: Bytes) -> Result<Said, WireError> {
         reply_tag::LOCK => Reply::Lock(Message::decode(bytes)?),
         reply_tag::QUEUE => Reply::Queue(Message::decode(bytes)?),
         reply_tag::EXPIRED => Reply::LeaseExpire(lease_ids(bytes)?),
+        reply_tag::MEMBER => {
+            let (code, id) = (byte(&mut bytes)?, int(&mut bytes)? as u64);
+            let unknown = || WireError(format!("refusal {code} of a member is not known"));
+            return Ok(Said::Member(match code {
+                0 => Ok(id),
+                code => Err(MemberRefusal::from_code(code).ok_or_else(unknown)?),
+            }));
+        }
         reply_tag::KEEP_ALIVE => {
             let (ttl, revision) = (int(&mut bytes)?, int(&mut bytes)?);
             return Ok(Said::KeepAlive(KeepAlive { ttl, revision }));

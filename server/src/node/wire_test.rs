@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use portunus_proto::etcdserverpb as pb;
 use portunus_proto::portunus::v1::{LockAsk, LockSaid, QueueAsk, QueueSaid, lock_ask, queue_ask};
 
-use super::{Delivered, decode_ask, decode_delivery, encode_ask, encode_delivery};
+use super::{Delivered, MemberAsk, decode_ask, decode_delivery, encode_ask, encode_delivery};
 use crate::decide::{
     Advance, Deploy, LockRefusal, QueueRefusal, RecipeCall, Refusal, Reply, Request, Rollback,
     SetMode, SetTrigger, TriggerChange, Undeploy,
@@ -81,10 +81,14 @@ fn requests() -> Vec<Request> {
 
 #[test]
 fn questions_read_back() {
-    let asks = requests()
-        .into_iter()
-        .map(Ask::Decide)
-        .chain([Ask::KeepAlive(LeaseId(i64::MIN)), Ask::TimeToLive { id: LeaseId(4), keys: true }]);
+    let asks = requests().into_iter().map(Ask::Decide).chain([
+        Ask::KeepAlive(LeaseId(i64::MIN)),
+        Ask::TimeToLive { id: LeaseId(4), keys: true },
+        Ask::Member(MemberAsk::Add { peer_urls: vec!["http://a:1".into()], learner: true }),
+        Ask::Member(MemberAsk::Remove(u64::MAX)),
+        Ask::Member(MemberAsk::Update { id: 7, peer_urls: vec!["http://b:1".into()] }),
+        Ask::Member(MemberAsk::Promote(8)),
+    ]);
     for ask in asks {
         let bytes = encode_ask(&ask);
         assert_eq!(format!("{:?}", decode_ask(bytes).unwrap()), format!("{ask:?}"));

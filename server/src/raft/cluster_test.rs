@@ -108,6 +108,7 @@ impl TestMember {
 
     pub fn peer(&self) -> Peer {
         Peer {
+            joining: false,
             name: format!("m{}", self.id),
             peer_urls: vec![format!("http://{}", self.advertised)],
             client_urls: Vec::new(),
@@ -159,6 +160,10 @@ impl PeerHandler for Echo {
 
     fn members(&self) -> Option<Vec<(u64, Peer)>> {
         None
+    }
+
+    fn roll(&self) -> BoxFuture<'static, Option<Roll>> {
+        Box::pin(std::future::ready(None))
     }
 }
 

@@ -116,7 +116,8 @@ impl Group {
         };
         runtime.spawn(serve(server, listeners, identity, stopping, fatal.clone()));
         let (tell, leadership) = watch::channel(Leadership::default());
-        runtime.spawn(leadership::follow(raft.clone(), (contact, timing), tell, fatal.clone()));
+        let heard = (contact, timing);
+        runtime.spawn(leadership::follow(raft.clone(), heard, pool.clone(), tell, fatal.clone()));
         Ok(Self {
             proposer: Proposer::new(raft.clone()),
             forwarder: Forwarder::new(pool.clone(), outside.clone()),

@@ -1,5 +1,6 @@
 //! Who leads, as this member knows it, and the watch over raft's health.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::async_runtime::watch::WatchReceiver;
@@ -9,7 +10,7 @@ use tokio::sync::watch;
 
 use super::contact::Contact;
 use super::fatal::Fatal;
-use super::network::PeerRaft;
+use super::network::{PeerRaft, Pool};
 use super::timing::Timing;
 use super::types::TypeConfig;
 
@@ -22,20 +23,29 @@ pub struct Leadership {
     pub leader: Option<u64>,
     /// This member leads in `term`.
     pub is_leader: bool,
+    /// This member is one that is not to vote before somebody promotes it.
+    pub is_learner: bool,
 }
 
 /// Passes on every change, until raft stops; a stop nobody asked for is fatal.
 pub(super) async fn follow(
     raft: PeerRaft,
     (contact, timing): (Contact, Timing),
+    pool: Arc<Pool>,
     tell: watch::Sender<Leadership>,
     fatal: Fatal,
 ) {
     let mut metrics = raft.metrics();
     let patience = timing.patience();
+    let mut known = None;
     loop {
         let (leadership, running) = {
             let metrics = metrics.borrow_watched();
+            let members = &metrics.membership_config;
+            if known != Some(*members.log_id()) {
+                known = Some(*members.log_id());
+                pool.learn(members.membership().nodes());
+            }
             let leader = metrics.current_leader;
             let is_leader = metrics.state == ServerState::Leader && leader == Some(metrics.id);
             if is_leader && !tell.borrow().is_leader {
@@ -47,7 +57,9 @@ pub(super) async fn follow(
                 false => contact.silence(),
             };
             let leader = leader.filter(|_| silence < patience);
-            let leadership = Leadership { term: metrics.current_term, leader, is_leader };
+            let term = metrics.current_term;
+            let is_learner = is_learner(&metrics);
+            let leadership = Leadership { term, leader, is_leader, is_learner };
             (leadership, metrics.running_state.clone())
         };
         tell.send_if_modified(|current| {
@@ -71,6 +83,12 @@ pub(super) async fn follow(
         });
         return fatal.raise(&reason);
     }
+}
+
+fn is_learner(metrics: &RaftMetrics<TypeConfig>) -> bool {
+    let members = metrics.membership_config.membership();
+    let own = members.get_node(&metrics.id);
+    own.is_some_and(|own| !own.joining) && members.voter_ids().all(|id| id != metrics.id)
 }
 
 /// How long a quorum has not confirmed this leader, if one ever has; one that is the only voter

@@ -37,10 +37,10 @@ pub use applier::{Applier, CHUNK_BYTES_MAX, Installer, Payload, SnapshotSource, 
 pub use fatal::FatalHook;
 pub use group::{Group, Options, StartError};
 pub use leadership::Leadership;
-pub use log_store::{LogStore, begin_log_behind};
+pub use log_store::{LogStore, append_membership, begin_log_behind};
 pub use network::{
-    ForwardError, Identity, Incomplete, PeerHandler, PeerListener, PeerSocket, ask_members,
-    membership_from_wire, membership_to_wire,
+    ForwardError, Identity, Incomplete, PeerHandler, PeerListener, PeerSocket, Roll, RollMember,
+    ask_members, ask_rolls, membership_from_wire, membership_to_wire,
 };
 pub use operate::{ChangeError, MemberChange, PurgeError, Status, TransferError};
 pub use propose::{ProposeError, Proposed};

@@ -65,6 +65,8 @@ pub struct Peer {
     pub name: String,
     pub peer_urls: Vec<String>,
     pub client_urls: Vec<String>,
+    /// A learner that is to vote as soon as it has caught up; says nothing of a voter.
+    pub joining: bool,
 }
 
 /// The members as some log entry states them.

@@ -72,8 +72,13 @@ impl Disk {
 
     /// Numbers of the segments there are, in order.
     pub fn segments(&self) -> io::Result<Vec<u64>> {
+        Self::numbers(&self.dir)
+    }
+
+    /// The same, of a directory that need not be this process's.
+    pub fn numbers(dir: &Path) -> io::Result<Vec<u64>> {
         let mut numbers = Vec::new();
-        for entry in fs::read_dir(&self.dir)? {
+        for entry in fs::read_dir(dir)? {
             numbers.extend(entry?.file_name().to_str().and_then(segment::number));
         }
         numbers.sort_unstable();

@@ -33,6 +33,11 @@ pub struct Wal {
 }
 
 impl Wal {
+    /// Whose log lies in `dir`; `None` if there is none. Changes nothing.
+    pub fn identity(dir: &Path) -> Result<Option<Identity>, OpenError> {
+        recovery::identity(dir)
+    }
+
     /// Opens the log in `dir`, or begins one. Blocks on the disk.
     pub fn open(dir: &Path, identity: Identity, mut options: Options) -> Result<Self, OpenError> {
         // Room for a header and a few frames at least.

@@ -33,6 +33,18 @@ pub struct Recovered {
     pub chain: u32,
 }
 
+/// Whose log lies in `dir`, by its oldest segment; `None` if there is none. Changes nothing.
+pub fn identity(dir: &Path) -> Result<Option<Identity>, OpenError> {
+    let numbers = match Disk::numbers(dir) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        numbers => numbers.map_err(OpenError::io(dir, "list directory"))?,
+    };
+    let Some(oldest) = numbers.first() else { return Ok(None) };
+    let path = segment::path(dir, *oldest);
+    let file = File::open(&path).map_err(OpenError::io(&path, "open"))?;
+    Ok(Some(header(&path, &file)?.identity))
+}
+
 /// Reads the log back. `None` if there is none.
 pub fn recover(disk: &Disk, identity: Identity) -> Result<Option<Recovered>, OpenError> {
     let numbers = disk.segments().map_err(OpenError::io(&disk.dir, "list directory"))?;
@@ -118,13 +130,7 @@ fn open(
     let file = OpenOptions::new().read(true).write(true).open(path);
     let file = file.map_err(OpenError::io(path, "open"))?;
     let damaged = |offset, what| OpenError::Damaged { file: path.to_owned(), offset, what };
-    let page = read_page(&file).map_err(OpenError::io(path, "read"))?;
-    let header = SegmentHeader::decode(&page).map_err(|error| match error {
-        HeaderError::Damaged => damaged(0, "the segment's header"),
-        HeaderError::Format(found) => {
-            OpenError::Format { file: path.to_owned(), found, known: FORMAT }
-        }
-    })?;
+    let header = header(path, &file)?;
     if header.identity != identity {
         let (file, found) = (path.to_owned(), header.identity);
         return Err(OpenError::Foreign { file, found, expected: identity });
@@ -137,6 +143,18 @@ fn open(
         return Err(damaged(file_bytes.min(header.file_bytes), "the file's length was changed"));
     }
     Ok((Segment::new(file, path.to_owned(), &header), header))
+}
+
+fn header(path: &Path, file: &File) -> Result<SegmentHeader, OpenError> {
+    let page = read_page(file).map_err(OpenError::io(path, "read"))?;
+    SegmentHeader::decode(&page).map_err(|error| match error {
+        HeaderError::Damaged => {
+            OpenError::Damaged { file: path.to_owned(), offset: 0, what: "the segment's header" }
+        }
+        HeaderError::Format(found) => {
+            OpenError::Format { file: path.to_owned(), found, known: FORMAT }
+        }
+    })
 }
 
 /// The first page; short if the file is.

@@ -203,18 +203,6 @@ async fn a_store_that_is_gone_together_with_its_log_is_refused() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_data_of_another_cluster_is_refused() -> Result<()> {
-    let dir = tempfile::tempdir()?;
-    let ports = free_ports();
-    let mut first = member(dir.path(), ports, &["--initial-cluster-token=first"]);
-    first.start()?;
-    first.kill()?;
-    let mut second = member(dir.path(), ports, &["--initial-cluster-token=second"]);
-    assert_refused(&mut second, &["belongs to member", "start it with its own data directory"])?;
-    tokio::task::block_in_place(|| first.start())
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn two_processes_on_one_data_directory_are_one_too_many() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let [client, peer, other_client, other_peer] = free_ports();

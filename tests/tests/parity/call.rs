@@ -50,6 +50,17 @@ pub enum Call {
     Members {
         linearizable: bool,
     },
+    AddMember {
+        urls: Vec<&'static str>,
+        learner: bool,
+    },
+    /// With the URL of the one member there is.
+    AddOwnUrl {
+        learner: bool,
+    },
+    RemoveMember(Whom),
+    UpdateMember(Whom, Vec<&'static str>),
+    PromoteMember(Whom),
     Status,
     Hash,
     HashKv(i64),
@@ -61,6 +72,15 @@ pub enum Call {
     /// Watch requests by themselves, and the answers up to the first that a cancelled watch or a
     /// progress request brings.
     Progress(Vec<pb::WatchCreateRequest>),
+}
+
+/// A member, whose id each server has drawn for itself.
+#[derive(Clone, Copy, Debug)]
+pub enum Whom {
+    /// The one that is asked.
+    Itself,
+    Learner,
+    Nobody,
 }
 
 /// The end of a range of all keys from its first on.

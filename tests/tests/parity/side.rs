@@ -7,7 +7,7 @@ use portunus_proto::etcdserverpb as pb;
 use portunus_tests::Rpc;
 use tonic::{Response, Status};
 
-use crate::call::Call;
+use crate::call::{Call, Whom};
 use crate::{render, watching};
 
 /// Reached only when an answer is missing; far more than the longest conversation takes.
@@ -88,7 +88,59 @@ impl Side {
             }
             Call::Watch(creates) => watching::watch(&mut self.rpc, creates).await,
             Call::Progress(creates) => watching::progress(&mut self.rpc, creates).await,
+            change @ (Call::AddMember { .. }
+            | Call::AddOwnUrl { .. }
+            | Call::RemoveMember(_)
+            | Call::UpdateMember(..)
+            | Call::PromoteMember(_)) => self.change_members(change).await,
             lease => self.run_lease(lease).await,
+        }
+    }
+
+    /// Whether it was done, and how many members of which kind there are then.
+    async fn change_members(&mut self, call: Call) -> String {
+        let request = pb::MemberListRequest { linearizable: true };
+        let answer = self.rpc.cluster.member_list(request).await;
+        let listed = answer.map(|answer| answer.into_inner().members).unwrap_or_default();
+        let own = listed.iter().find(|member| !member.is_learner).cloned().unwrap_or_default();
+        let id = |whom| match whom {
+            Whom::Itself => own.id,
+            Whom::Learner => listed.iter().find(|m| m.is_learner).map_or(2, |m| m.id),
+            Whom::Nobody => 1,
+        };
+        let owned = |urls: Vec<&str>| urls.into_iter().map(str::to_owned).collect::<Vec<_>>();
+        let add = |peer_urls, is_learner| pb::MemberAddRequest { peer_urls, is_learner };
+        let cluster = &mut self.rpc.cluster;
+        let shape = |head: &_, members: &[pb::Member]| {
+            let learners = members.iter().filter(|member| member.is_learner).count();
+            format!("{} {} with {learners}", render::header(head), members.len())
+        };
+        match call {
+            Call::AddMember { urls, learner } => {
+                shown(cluster.member_add(add(owned(urls), learner)), |answer| {
+                    let urls = answer.member.as_ref().map(|member| member.peer_urls.clone());
+                    format!("{} {urls:?}", shape(&answer.header, &answer.members))
+                })
+                .await
+            }
+            Call::AddOwnUrl { learner } => {
+                let urls = own.peer_urls.clone();
+                shown(cluster.member_add(add(urls, learner)), |a| shape(&a.header, &a.members))
+                    .await
+            }
+            Call::RemoveMember(whom) => {
+                let request = pb::MemberRemoveRequest { id: id(whom) };
+                shown(cluster.member_remove(request), |a| shape(&a.header, &a.members)).await
+            }
+            Call::UpdateMember(whom, urls) => {
+                let request = pb::MemberUpdateRequest { id: id(whom), peer_urls: owned(urls) };
+                shown(cluster.member_update(request), |a| shape(&a.header, &a.members)).await
+            }
+            Call::PromoteMember(whom) => {
+                let request = pb::MemberPromoteRequest { id: id(whom) };
+                shown(cluster.member_promote(request), |a| shape(&a.header, &a.members)).await
+            }
+            other => unreachable!("{other:?} changes no members"),
         }
     }
 

@@ -116,7 +116,7 @@ fn plan(options: &Restore, config: &Config) -> RestorePlan {
         .iter()
         .map(|member| {
             let peer_urls = member.peer_urls.iter().map(ToString::to_string).collect();
-            let peer = Peer { name: member.name.clone(), peer_urls, client_urls: Vec::new() };
+            let peer = Peer { name: member.name.clone(), peer_urls, ..Peer::default() };
             (member.id(token), peer)
         })
         .collect();

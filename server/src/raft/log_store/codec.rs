@@ -87,6 +87,9 @@ fn encode_membership(membership: &RaftMembership) -> Bytes {
         put_strings(&mut out, &peer.peer_urls);
         put_strings(&mut out, &peer.client_urls);
     }
+    // Only where there is one, so that a log without stays readable to older programs.
+    let joining = membership.nodes().filter(|(_, peer)| peer.joining).map(|(id, _)| id);
+    joining.for_each(|id| out.put_u64_le(*id));
     out.into()
 }
 
@@ -104,10 +107,13 @@ fn decode_membership(mut input: Bytes) -> Option<RaftMembership> {
         let id = id(&mut input)?;
         let name = strings(&mut input)?.pop()?;
         let (peer_urls, client_urls) = (strings(&mut input)?, strings(&mut input)?);
-        nodes.insert(id, Peer { name, peer_urls, client_urls });
+        nodes.insert(id, Peer { name, peer_urls, client_urls, joining: false });
+    }
+    while !input.is_empty() {
+        nodes.get_mut(&id(&mut input)?)?.joining = true;
     }
     let membership = RaftMembership::new(configs, nodes).ok()?;
-    input.is_empty().then_some(membership)
+    Some(membership)
 }
 
 fn put_strings(out: &mut Vec<u8>, strings: &[String]) {
@@ -154,6 +160,7 @@ mod tests {
             name: name.into(),
             peer_urls: vec![format!("http://{name}:2380"), format!("http://{name}:2382")],
             client_urls: vec![],
+            joining: name == "learner",
         }
     }
 

@@ -11,6 +11,6 @@ mod store_test;
 #[cfg(test)]
 mod suite_test;
 
-pub use begin::begin_log_behind;
+pub use begin::{append_membership, begin_log_behind};
 pub use reader::LogReader;
 pub use store::LogStore;

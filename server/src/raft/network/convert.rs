@@ -122,13 +122,13 @@ fn entry_from_wire(entry: wire::Entry) -> Result<Entry, Incomplete> {
 }
 
 pub fn member_to_wire(id: u64, peer: &Peer) -> wire::Member {
-    let Peer { name, peer_urls, client_urls } = peer.clone();
-    wire::Member { id, name, peer_urls, client_urls }
+    let Peer { name, peer_urls, client_urls, joining } = peer.clone();
+    wire::Member { id, name, peer_urls, client_urls, joining }
 }
 
 pub fn member_from_wire(member: wire::Member) -> (u64, Peer) {
-    let wire::Member { id, name, peer_urls, client_urls } = member;
-    (id, Peer { name, peer_urls, client_urls })
+    let wire::Member { id, name, peer_urls, client_urls, joining } = member;
+    (id, Peer { name, peer_urls, client_urls, joining })
 }
 
 pub fn membership_to_wire(stored: &StoredMembership) -> wire::Membership {

@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::AbortHandle;
 use tonic::{Status, Streaming};
 
+use super::inquiry::Roll;
 use super::tuning::{FORWARDS_PER_MESSAGE, FORWARDS_RUNNING_MAX};
 use crate::raft::types::Peer;
 
@@ -27,6 +28,10 @@ pub trait PeerHandler: Send + Sync + 'static {
     /// The members as they are known here, with the client URLs that each has published; `None`
     /// while this member starts.
     fn members(&self) -> Option<Vec<(u64, Peer)>>;
+
+    /// The cluster and its members, for who asks without knowing it; `None` while this member
+    /// starts.
+    fn roll(&self) -> BoxFuture<'static, Option<Roll>>;
 }
 
 /// Serves the streams of forwarded requests.

@@ -24,7 +24,7 @@ pub use convert::{Incomplete, membership_from_wire, membership_to_wire};
 pub use forward::{ForwardError, Forwarder};
 pub use forward_server::{Forwards, PeerHandler};
 pub use identity::Identity;
-pub use inquiry::ask_members;
+pub use inquiry::{Roll, RollMember, ask_members, ask_rolls};
 pub use listener::{PeerListener, PeerSocket};
 pub use pool::{Pool, Target, Use};
 pub use server::{PeerServer, Raft as PeerRaft, serve};

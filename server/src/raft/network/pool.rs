@@ -43,6 +43,8 @@ pub struct Pool {
     pub clock: Clock,
     dialer: Arc<Dialer>,
     channels: Mutex<HashMap<(u64, Use), Open>>,
+    /// Where members are now: a way to one outlives changes of its URLs.
+    book: Mutex<HashMap<MemberId, Arc<[String]>>>,
     /// Members whose last call failed.
     silent: Mutex<HashSet<MemberId>>,
 }
@@ -59,8 +61,24 @@ impl Pool {
             clock: Clock::system(),
             dialer,
             channels: Mutex::default(),
+            book: Mutex::default(),
             silent: Mutex::default(),
         })
+    }
+
+    /// Takes note of where members are from now on. What is open to a URL that is no longer listed
+    /// stays until it breaks or is asked for anew; members that are gone are forgotten.
+    pub fn learn<'a>(&self, peers: impl IntoIterator<Item = (&'a u64, &'a Peer)>) {
+        let entry = |(id, peer): (&u64, &Peer)| (MemberId(*id), peer.peer_urls.clone().into());
+        let book: HashMap<MemberId, Arc<[String]>> = peers.into_iter().map(entry).collect();
+        self.channels.lock().retain(|(id, _), _| book.contains_key(&MemberId(*id)));
+        self.silent.lock().retain(|id| book.contains_key(id));
+        *self.book.lock() = book;
+    }
+
+    fn urls(&self, target: &Target) -> Arc<[String]> {
+        let known = self.book.lock().get(&target.member).cloned();
+        known.unwrap_or_else(|| target.urls.clone())
     }
 
     /// Says once that a member does not answer, however often it is called meanwhile.
@@ -87,7 +105,8 @@ impl Pool {
 
     /// A client for one member. Must be called on the runtime that is to drive the connection.
     pub fn client(&self, target: &Target, purpose: Use) -> Result<Client, NoRoute> {
-        let url = target.url()?;
+        let urls = self.urls(target);
+        let url = target.choose(&urls)?;
         let mut channels = self.channels.lock();
         let open = match channels.get(&(target.member.0, purpose)) {
             Some(open) if open.url == url => open.channel.clone(),
@@ -127,26 +146,57 @@ impl Pool {
 #[derive(Debug)]
 pub struct Target {
     pub member: MemberId,
-    urls: Vec<String>,
+    /// Where it was when this was made.
+    urls: Arc<[String]>,
     at: AtomicUsize,
 }
 
 impl Target {
     pub fn new(member: u64, peer: &Peer) -> Self {
-        Self { member: MemberId(member), urls: peer.peer_urls.clone(), at: AtomicUsize::new(0) }
+        Self {
+            member: MemberId(member),
+            urls: peer.peer_urls.clone().into(),
+            at: AtomicUsize::new(0),
+        }
     }
 
-    fn url(&self) -> Result<&str, NoRoute> {
-        let count = self.urls.len();
+    fn choose<'a>(&self, urls: &'a [String]) -> Result<&'a str, NoRoute> {
         let at = self.at.load(Ordering::Relaxed);
-        match count {
+        match urls.len() {
             0 => Err(NoRoute::NoUrl(self.member)),
-            _ => Ok(&self.urls[at % count]),
+            count => Ok(&urls[at % count]),
         }
     }
 
     /// The URL in use did not answer: the next call tries the next one.
     pub fn next_url(&self) {
         self.at.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Pool, Target};
+    use crate::raft::network::Identity;
+    use crate::raft::types::Peer;
+    use crate::tls::{ClientOptions, Dialer};
+    use crate::types::{ClusterId, MemberId};
+
+    fn at(url: &str) -> Peer {
+        Peer { peer_urls: vec![url.into()], ..Peer::default() }
+    }
+
+    #[test]
+    fn a_way_to_a_member_follows_its_urls() {
+        let own = Identity { cluster: ClusterId(1), member: MemberId(1) };
+        let pool = Pool::new(own, Dialer::new(ClientOptions::default()));
+        let target = Target::new(2, &at("http://old:1"));
+        assert_eq!(target.choose(&pool.urls(&target)).unwrap(), "http://old:1");
+        pool.learn([(&2, &at("http://new:1"))]);
+        assert_eq!(target.choose(&pool.urls(&target)).unwrap(), "http://new:1");
+        pool.note_failure(MemberId(2), "test");
+        assert!(!pool.answers(MemberId(2)));
+        pool.learn([(&3, &at("http://other:1"))]);
+        assert!(pool.answers(MemberId(2)), "a member that is gone is forgotten");
     }
 }

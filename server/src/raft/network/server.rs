@@ -6,7 +6,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use openraft::raft::{AppendEntriesRequest, StreamAppendError, StreamAppendResult};
 use portunus_proto::portunus::peer::v1 as wire;
-use portunus_proto::portunus::peer::v1::peer_server;
+use portunus_proto::portunus::peer::v1::{inquiry_server, peer_server};
 use prometheus::IntCounter;
 use tokio::sync::Mutex;
 use tonic::{Request, Response, Status, Streaming};
@@ -14,6 +14,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::convert;
 use super::forward_server::Forwards;
 use super::identity::{self, Check, Identity};
+use super::inquiry::InquiryServer;
 use super::listener::PeerListener;
 use super::{receive, tuning};
 use crate::clock::Clock;
@@ -47,6 +48,8 @@ pub async fn serve(
     own: Identity,
     stop: impl Future<Output = ()>,
 ) -> std::io::Result<()> {
+    let inquiry = InquiryServer(server.forwards.handler.clone());
+    let inquiry = inquiry_server::InquiryServer::new(inquiry);
     let service = peer_server::PeerServer::new(server)
         .max_decoding_message_size(tuning::MESSAGE_BYTES_MAX)
         .max_encoding_message_size(tuning::MESSAGE_BYTES_MAX);
@@ -60,7 +63,8 @@ pub async fn serve(
             .initial_stream_window_size(tuning::STREAM_WINDOW_BYTES)
             .initial_connection_window_size(tuning::CONNECTION_WINDOW_BYTES)
             .max_frame_size(tuning::FRAME_BYTES)
-            .add_service(service.clone());
+            .add_service(service.clone())
+            .add_service(inquiry.clone());
         serving.spawn(async move { router.serve_with_incoming(incoming).await });
     }
     tokio::select! {

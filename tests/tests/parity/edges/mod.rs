@@ -2,6 +2,7 @@
 
 mod kv;
 mod lease;
+mod members;
 mod script;
 mod txn;
 mod upkeep;

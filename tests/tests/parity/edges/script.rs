@@ -1,12 +1,13 @@
 //! The order of the parts.
 
-use super::{kv, lease, txn, upkeep, watch};
+use super::{kv, lease, members, txn, upkeep, watch};
 use crate::call::{Call, Case};
 
 /// The whole script; parts build upon what those before have left.
 pub fn script() -> Vec<Case> {
     let calls = [
         upkeep::members(),
+        members::changes(),
         kv::ranges(),
         kv::puts(),
         kv::deletes(),
