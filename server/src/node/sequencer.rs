@@ -283,7 +283,8 @@ impl Sequencer {
         }
         match &call.ask {
             Ask::Decide(request) => decide::permit(&self.head, &call.who, request),
-            Ask::Handle(_) => Ok(()),
+            // Asked by the server itself, or for root by the member that was asked.
+            Ask::Handle(_) | Ask::Member(_) => Ok(()),
             Ask::KeepAlive(id) => decide::permit_renew(&self.head, &call.who, *id),
             Ask::TimeToLive { id, keys: true } => {
                 decide::permit_lease_keys(&self.head, &call.who, *id)

@@ -173,7 +173,7 @@ fn of_auth() -> Vec<(&'static str, For, Ask)> {
             For::Root,
             rpc.auth,
             user_grant_role,
-            crate::fixture::grant("ada", "root")
+            crate::fixture::grant("eve", "none")
         ),
         ask!(
             "UserRevokeRole",
@@ -243,7 +243,13 @@ fn of_plugins() -> Vec<(&'static str, For, Ask)> {
             skip_trigger,
             v1::SkipTriggerRequest::default()
         ),
-        ask!("Explain", For::Users, plugins.client, explain, v1::ExplainRequest::default()),
+        ask!(
+            "Explain",
+            For::Users,
+            plugins.client,
+            explain,
+            v1::ExplainRequest { txn: Some(pb::TxnRequest::default()) }
+        ),
         ask!(
             "Blame",
             For::Users,

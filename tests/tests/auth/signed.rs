@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Result, ensure};
-use portunus_tests::{Member, Rpc, eventually};
+use portunus_tests::{Member, Rpc, eventually, free_ports};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519};
 use tonic::Code;
 
@@ -114,13 +114,27 @@ async fn a_member_without_the_private_key_signs_nothing() -> Result<()> {
     let whole = flag(dir.path(), "EdDSA", "")?;
     let public = whole.replace(&format!("priv-key={},", dir.path().join("private").display()), "");
     assert_ne!(whole, public);
-    let mut signer = Member::single(dir.path(), &[CHEAP, &whole])?;
+    let [client, peer] = free_ports();
+    let peer = format!("http://127.0.0.1:{peer}");
+    let member = |tokens: &str| {
+        let flags = vec![
+            format!("--listen-peer-urls={peer}"),
+            format!("--initial-advertise-peer-urls={peer}"),
+            format!("--initial-cluster=m0={peer}"),
+            CHEAP.to_owned(),
+            tokens.to_owned(),
+        ];
+        Member::new("m0", dir.path(), client, flags)
+    };
+    let mut signer = member(&whole);
+    signer.start()?;
     let mut rpc = Rpc::connect(&signer.client_url).await?;
     people(&mut rpc).await?;
     let token = login(&mut rpc, "ada", "secret").await?;
     signer.terminate()?;
     // The same member, started anew without its key.
-    let mut reader = Member::single(dir.path(), &[CHEAP, &public])?;
+    let mut reader = member(&public);
+    reader.start()?;
     let mut rpc = Rpc::connect(&reader.client_url).await?;
     assert_done("reads", rpc.kv.put(token.with(put("a/k"))).await);
     let (code, text) = outcome(login(&mut rpc, "ada", "secret").await);

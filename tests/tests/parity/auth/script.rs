@@ -14,10 +14,14 @@ const ALWAYS: Version = (0, 0, 0);
 const STATUS: Version = (3, 5, 0);
 /// Since then each empty range is refused; before, some etcds end at one.
 const EMPTY_RANGES: Version = (3, 6, 0);
-/// Users of an etcd before could ask for leases and alarms without a login.
+/// Before, leases and alarms were there without a login, and everybody could compact.
 const LOGIN_FOR_ALL: Version = (3, 7, 0);
-/// A transaction may not tell what was in keys that may not be read.
-const PREV_KV: Version = (3, 7, 0);
+/// Before, nobody looked into a transaction in a transaction, nor at what it tells of keys that may
+/// not be read.
+const DEEP: Version = (3, 7, 0);
+/// Before, the role root looked empty, refusals of upkeep had no codes, and a token was held against
+/// its holder while auth was off.
+const NEWER: Version = (3, 7, 0);
 
 fn by(who: &'static str, asks: impl IntoIterator<Item = Ask>) -> Vec<Step> {
     asks.into_iter().map(|ask| Step { who, ask, since: ALWAYS }).collect()
@@ -114,7 +118,6 @@ fn roles() -> Vec<Step> {
             Ask::RoleAdd("writer"),
             Ask::RoleAdd("doomed"),
             Ask::RoleAdd("root"),
-            Ask::RoleGet("root"),
             Ask::RoleGet("reader"),
             allow("none", Type::Read, "r/", "r0"),
             allow("reader", Type::Read, "r/", "r0"),
@@ -144,6 +147,7 @@ fn roles() -> Vec<Step> {
             Ask::RoleList,
         ],
     );
+    steps.extend(since(NEWER, by("", [Ask::RoleGet("root")])));
     let empty = [("", ""), ("", "z"), ("b", "a"), ("b", "b")];
     let empty = empty.map(|(key, end)| allow("own", Type::Read, key, end));
     steps.extend(since(EMPTY_RANGES, by("", empty)));
@@ -200,7 +204,7 @@ fn otherwise(request: Op) -> pb::TxnRequest {
 }
 
 fn of_data(who: &'static str) -> Vec<Step> {
-    let mut asks = Vec::new();
+    let (mut asks, mut nested) = (Vec::new(), Vec::new());
     let keys = ["a/k", "a", "a0", "b", "r/k", "w/k", "z", "zz", "a single one", "y"];
     for key in keys {
         asks.push(Ask::Range(range(key)));
@@ -217,7 +221,7 @@ fn of_data(who: &'static str) -> Vec<Step> {
         ];
         for txn in one {
             asks.push(Ask::Txn(txn.clone()));
-            asks.push(Ask::Txn(otherwise(Op::RequestTxn(txn))));
+            nested.push(Ask::Txn(otherwise(Op::RequestTxn(txn))));
         }
         asks.push(Ask::Delete(delete(key)));
     }
@@ -235,11 +239,12 @@ fn of_data(who: &'static str) -> Vec<Step> {
         Ask::Revoke(7),
     ]);
     let mut steps = by(who, asks);
+    steps.extend(since(DEEP, by(who, nested)));
     for key in ["a/k", "w/k"] {
         let put = pb::PutRequest { prev_kv: true, ..put(key, "and what was") };
         let delete = pb::DeleteRangeRequest { prev_kv: true, ..delete(key) };
         let txns = [then(Op::RequestPut(put)), then(Op::RequestDeleteRange(delete))];
-        steps.extend(since(PREV_KV, by(who, txns.map(Ask::Txn))));
+        steps.extend(since(DEEP, by(who, txns.map(Ask::Txn))));
     }
     steps
 }
@@ -265,12 +270,14 @@ fn of_everything(who: &'static str) -> Vec<Step> {
             revoke("bob", "own"),
             allow("own", Type::Read, "b", ""),
             disallow("own", "b", ""),
-            Ask::Compact(1_000_000),
             Ask::Defragment,
             Ask::HashKv,
         ],
     );
-    steps.extend(since(LOGIN_FOR_ALL, by(who, [Ask::Alarms, Ask::Grant(8), Ask::Revoke(8)])));
+    steps.extend(since(
+        LOGIN_FOR_ALL,
+        by(who, [Ask::Compact(1_000_000), Ask::Alarms, Ask::Grant(8), Ask::Revoke(8)]),
+    ));
     steps
 }
 
@@ -293,7 +300,7 @@ fn management() -> Vec<Step> {
     .chain(by("ada", [Ask::Range(range("r/k")), login("ada", "new")]))
     .chain(by("root", [Ask::Disable]))
     .chain(by("", [Ask::Range(range("b")), login("root", "toor"), Ask::Disable]))
-    .chain(by("root", [Ask::Range(range("b"))]))
+    .chain(since(NEWER, by("root", [Ask::Range(range("b"))])))
     .collect()
 }
 
