@@ -31,6 +31,7 @@ pub mod watch;
 
 pub mod backup;
 pub mod raft;
+pub mod srv;
 
 pub mod node;
 
@@ -46,3 +47,4 @@ pub mod cli;
 pub mod dial;
 mod discovery;
 pub mod ports;
+pub mod proxy;

@@ -1,9 +1,9 @@
 //! Blocks of any size: up to half a page they are powers of two, each with a list of its free
 //! ones, where a larger one is halved when there is none; above that they are runs of pages.
 //!
-//! Small blocks do not become one again: a guest that asks for the same sizes again, as each call
-//! of a plugin does, finds them in their lists, and memory stays at the sum of what each size
-//! needed at most.
+//! Small blocks do not become one again, and a block keeps its size while it is in use. So a guest
+//! that asks for the same sizes again, as each call of a plugin does, finds them in their lists, and
+//! memory stays at the sum of what each size needed at most.
 
 use std::alloc::Layout;
 use std::ptr;
@@ -130,14 +130,13 @@ impl<P: Pages> Blocks<P> {
         let Ok(new) = Layout::from_size_align(new_bytes, layout.align()) else {
             return ptr::null_mut();
         };
+        // A small block that shrinks moves too: halved where it lies, as it would never be whole
+        // again, each round of a loop would take another.
         // SAFETY: the block is the caller's and is of the kind of its layout; what is given up
         // lies behind what it keeps.
         unsafe {
             match (kind(layout), kind(new)) {
-                (Kind::Small(old), Kind::Small(new)) if new <= old => {
-                    self.halve(block, old, new);
-                    return block;
-                }
+                (Kind::Small(old), Kind::Small(new)) if new == old => return block,
                 (Kind::Pages(old), Kind::Pages(new)) => {
                     if new < old {
                         self.runs.give(block.add(new), old - new);

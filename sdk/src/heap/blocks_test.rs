@@ -147,7 +147,15 @@ fn memory_does_not_grow_when_the_same_is_asked_for_again() {
             let mut dice = Dice(7);
             let layouts = (0..200).map(|_| dice.layout());
             let mut held: Vec<_> = layouts.map(|layout| (heap.alloc(layout), layout)).collect();
-            assert!(held.iter().all(|(block, _)| !block.is_null()), "in round {round}");
+            for (block, layout) in &mut held {
+                assert!(!block.is_null(), "in round {round}");
+                // Some grow, some shrink.
+                let bytes = dice.layout().size();
+                // SAFETY: the block is this allocator's, of this layout.
+                *block = unsafe { heap.realloc(*block, *layout, bytes) };
+                *layout = Layout::from_size_align(bytes, layout.align()).expect("one");
+                assert!(!block.is_null(), "in round {round}");
+            }
             let mut order = Dice(round);
             while !held.is_empty() {
                 let (block, layout) = held.swap_remove(order.roll(held.len()));
@@ -160,6 +168,25 @@ fn memory_does_not_grow_when_the_same_is_asked_for_again() {
     let few = after(&mut memory, 3);
     let many = after(&mut memory, 300);
     assert!(many <= few + few / 2, "{few} pages became {many}");
+}
+
+#[test]
+#[allow(unsafe_code, reason = "calls the allocator as the standard library does")]
+fn a_loop_that_shrinks_what_it_has_needs_no_more_each_time() {
+    let mut memory = Piece::default();
+    let mut heap = Blocks::new(&mut memory);
+    let layout = |bytes| Layout::from_size_align(bytes, 1).expect("a layout");
+    // Far more than fits, if each time took a block for good.
+    for round in 0..PAGES_MAX * PAGE_BYTES / 128 {
+        let block = heap.alloc(layout(256));
+        assert!(!block.is_null(), "in round {round}");
+        // SAFETY: the block is this allocator's, of this layout.
+        unsafe {
+            let block = heap.realloc(block, layout(256), 48);
+            heap.dealloc(block, layout(48));
+        }
+    }
+    assert_eq!(memory.pages, 1);
 }
 
 #[test]

@@ -31,7 +31,9 @@ pub mod version;
 mod watch;
 
 pub use access::{Access, TokenError};
+pub use authority::Mended;
 pub use descriptors::POOL as DESCRIPTORS;
-pub use http::{Cors, Hosts, gateway_json};
+pub use http::{Cors, Gateway, Hosts, gateway_json, is_grpc, reply};
 pub use listen::{Address, AddressError, Listener};
-pub use server::{Options, Port, ServeError, Server, Traffic};
+pub use meter::{Metered, MeteredBody, MeteredFuture, Table, Timing};
+pub use server::{Options, Port, ServeError, Server, Traffic, service_names};

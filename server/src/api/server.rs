@@ -323,7 +323,7 @@ fn add_services(node: &Node, access: &Access, stopping: &Stopping) -> Routes {
 }
 
 /// What reflection lists.
-fn service_names() -> [&'static str; 13] {
+pub fn service_names() -> [&'static str; 13] {
     use portunus_proto::{etcdserverpb as etcd, portunus::v1, v3electionpb, v3lockpb};
     [
         etcd::kv_server::SERVICE_NAME,

@@ -11,7 +11,7 @@ use clap::{Arg, ArgAction, Command, Parser};
 use clap_complete::Shell;
 
 use crate::cli::dispatch::{REFUSED, finish};
-use crate::cli::{bench, lock, output, plugin, queue, recipe};
+use crate::cli::{bench, lock, output, plugin, proxy, queue, recipe};
 use crate::config::flags::{FLAGS, Flag, Kind};
 
 /// Print completions for a shell
@@ -96,8 +96,10 @@ fn write_pages(dir: &Path) -> anyhow::Result<()> {
 fn program() -> Command {
     let commands = [
         ("bench", bench::command()),
+        ("gateway", proxy::gateway_command()),
         ("lock", lock::command()),
         ("plugin", plugin::command()),
+        ("proxy", proxy::command()),
         ("queue", queue::command()),
         ("recipe", recipe::command()),
         ("completion", <Completion as clap::CommandFactory>::command()),

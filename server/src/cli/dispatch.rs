@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use crate::cli::{bench, describe, lock, output, plugin, queue, recipe, serve, snapshot};
+use crate::cli::{bench, describe, lock, output, plugin, proxy, queue, recipe, serve, snapshot};
 use crate::config::nearest::nearest;
 
 /// The version of etcd whose API, flags and metrics this server offers.
@@ -12,12 +12,15 @@ pub const ETCD_VERSION: &str = "3.7.1";
 /// Arguments that were refused.
 pub const REFUSED: u8 = 2;
 
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 13] = [
     "bench",
     "completion",
+    "gateway",
+    "grpc-proxy",
     "lock",
     "man",
     "plugin",
+    "proxy",
     "queue",
     "recipe",
     "snapshot",
@@ -36,6 +39,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match command.as_str() {
         "bench" => bench::run(arguments),
         "completion" => describe::completion(arguments),
+        "gateway" => proxy::run_gateway(arguments),
+        "grpc-proxy" | "proxy" => proxy::run(arguments),
         "lock" => lock::run(arguments),
         "man" => describe::man(arguments),
         "plugin" => plugin::run(arguments),

@@ -10,6 +10,7 @@ mod lock_client;
 mod lock_hold;
 mod output;
 mod plugin;
+mod proxy;
 mod queue;
 mod queue_work;
 mod recipe;

@@ -75,7 +75,8 @@ where
     }
 }
 
-fn is_grpc(headers: &HeaderMap) -> bool {
+/// Whether a request with these headers is a gRPC call.
+pub fn is_grpc(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).map(|kind| kind.as_bytes());
     kind.is_some_and(|kind| kind.starts_with(b"application/grpc"))
 }

@@ -8,11 +8,11 @@ mod gateway;
 mod health;
 mod hosts;
 mod process;
-mod reply;
+pub mod reply;
 mod surface;
 
 pub use cors::Cors;
-pub use front::FrontLayer;
+pub use front::{FrontLayer, is_grpc};
 pub use gateway::Gateway;
 pub use gateway::json as gateway_json;
 pub use hosts::Hosts;
