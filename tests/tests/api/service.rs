@@ -154,10 +154,3 @@ async fn metadata_of_etcds_clients_is_understood() {
     request.metadata_mut().insert("hasleader", "false".parse().unwrap());
     assert_eq!(single.rpc.kv.range(request).await.unwrap().into_inner().count, 1);
 }
-
-#[tokio::test]
-async fn what_is_not_offered_says_so() {
-    let mut single = Single::start().await;
-    let refused = refusal(single.rpc.cluster.member_add(pb::MemberAddRequest::default()).await);
-    assert_eq!(refused.0, Code::Unimplemented);
-}
