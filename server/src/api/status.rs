@@ -291,11 +291,6 @@ pub fn no_downgrade() -> Status {
     )
 }
 
-/// An RPC of etcd's surface that this server does not offer yet.
-pub fn not_offered(rpc: &'static str) -> Status {
-    Status::unimplemented(format!("portunus: {rpc} is not offered yet"))
-}
-
 /// A bug: the node answered another question than it was asked.
 pub fn answer_of_another_kind() -> Status {
     Status::internal("portunus: the answer is of another kind than the request")

@@ -32,7 +32,7 @@ pub struct NodeStatus {
 }
 
 impl Node {
-    /// The members, in order of id, as applied here.
+    /// The members as applied here, in the order of their peer URLs, as etcd lists them.
     pub fn members(&self) -> Vec<Member> {
         let membership = self.shared.membership();
         let published = self.shared.applied.load();
@@ -50,7 +50,9 @@ impl Node {
                 is_learner: !membership.is_voter(*id) && !peer.joining,
             }
         });
-        members.collect()
+        let mut members: Vec<Member> = members.collect();
+        members.sort_by(|a, b| a.peer_urls.cmp(&b.peer_urls));
+        members
     }
 
     /// True while this member is one that does not vote before somebody promotes it.

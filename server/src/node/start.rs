@@ -167,17 +167,7 @@ pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
     log.on_membership(move |membership| {
         newest.appended(membership.log_id.map_or(0, |at| at.index));
     });
-    let dir = store_dir(&parts.data_dir);
-    let recovered = tokio::task::spawn_blocking(move || recover(&dir))
-        .await
-        .expect("recovery does not panic")?;
-    machine::check_level(recovered.state.feature_level)?;
-    check_fit(parts, &wal, recovered.applied)?;
-    check_unknown(parts, &wal).await?;
-    if parts.force_new_cluster {
-        go_on_alone(parts, &wal, &recovered.membership)?;
-    }
-    let Recovered { store, state, history, applied, membership } = recovered;
+    let Recovered { store, state, history, applied, membership } = bring_back(parts, &wal).await?;
     let (queue, submissions) = mpsc::channel(REQUESTS_QUEUED_MAX);
     let (confirm, rounds) = Confirm::new();
     let index = applied.map_or(0, |applied| applied.index);
@@ -224,17 +214,43 @@ pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
         triggers: Triggers::default(),
     });
     let node = Node { shared: shared.clone(), caller: Caller::Server };
-    let (door, applier) = (Door::default(), Applier::new(shared.clone(), applied, membership));
+    let applier = Applier::new(shared, applied, membership);
+    start_group(parts, &node, log, applier).await?;
+    Ok(Built { node, submissions, rounds })
+}
+
+/// What the disk holds, if it fits together and to what the peers know of this member.
+async fn bring_back(parts: &Parts, wal: &Wal) -> Result<Recovered, StartError> {
+    let dir = store_dir(&parts.data_dir);
+    let recovered = tokio::task::spawn_blocking(move || recover(&dir))
+        .await
+        .expect("recovery does not panic")?;
+    machine::check_level(recovered.state.feature_level)?;
+    check_fit(parts, wal, recovered.applied)?;
+    check_unknown(parts, wal).await?;
+    if parts.force_new_cluster {
+        go_on_alone(parts, wal, &recovered.membership)?;
+    }
+    Ok(recovered)
+}
+
+async fn start_group(
+    parts: &mut Parts,
+    node: &Node,
+    log: LogStore,
+    applier: Applier,
+) -> Result<(), StartError> {
+    let door = Door::default();
     let options = group_options(parts);
     let group = Group::start(options, log, Box::new(applier), Arc::new(door.clone())).await?;
     if !parts.first_members.is_empty() {
         // A member that has a log takes no notice.
         group.initialize(first_members(parts)).await?;
     }
-    assert!(shared.group.set(group).is_ok(), "a node is started once");
+    assert!(node.shared.group.set(group).is_ok(), "a node is started once");
     // From now on peers may ask.
     assert!(door.0.set(node.clone()).is_ok(), "a node is started once");
-    Ok(Built { node, submissions, rounds })
+    Ok(())
 }
 
 /// A member whose log is empty must be one that nobody has seen yet.
