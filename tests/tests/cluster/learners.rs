@@ -87,7 +87,8 @@ async fn a_learner_follows_refuses_and_is_promoted() -> Result<()> {
     eventually("the promoted member answers", || async {
         let mut rpc = Rpc::connect(&url).await?;
         rpc.kv.put(put()).await?;
-        rpc.kv.range(get(false)).await
+        rpc.kv.range(get(false)).await?;
+        anyhow::Ok(())
     })
     .await;
     // It votes: with two of the three others it is a quorum of four.
@@ -100,7 +101,7 @@ async fn a_learner_follows_refuses_and_is_promoted() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_learner_that_never_started_is_not_promoted() -> Result<()> {
     let _turn = turn().await;
-    let mut cluster = Growing::founded(1, &["--max-learners=2"])?;
+    let cluster = Growing::founded(1, &["--max-learners=2"])?;
     let (one, two) = (cluster.newcomer(), cluster.newcomer());
     let added = cluster.add(&one, true).await;
     let id = added.member.expect("the member that was added").id;
