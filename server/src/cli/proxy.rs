@@ -21,7 +21,7 @@ struct Proxy {
 /// Pass connections on to a member, unopened
 #[derive(Debug, Parser)]
 #[command(name = "portunus gateway", disable_help_subcommand = true)]
-struct Gateway {
+struct Passage {
     #[command(flatten)]
     options: proxy::Gateway,
 }
@@ -33,7 +33,7 @@ pub fn command() -> clap::Command {
 
 /// What the words after `portunus gateway` may be.
 pub fn gateway_command() -> clap::Command {
-    Gateway::command()
+    Passage::command()
 }
 
 /// Runs the proxy; `arguments` begin after `proxy`.
@@ -48,7 +48,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 
 /// Runs the gateway; `arguments` begin after `gateway`.
 pub fn run_gateway(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let Gateway { options } = match options("portunus gateway", without_start(arguments)) {
+    let Passage { options } = match options("portunus gateway", without_start(arguments)) {
         Ok(options) => options,
         Err(code) => return code,
     };

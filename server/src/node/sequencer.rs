@@ -193,6 +193,8 @@ impl Sequencer {
         // a lock costs no sync of its own.
         self.release_into(&mut batch);
         self.propose(batch);
+        // Other bindings, or what could not be proposed, may have woken more.
+        self.decide_released();
         self.hand_on();
     }
 
