@@ -41,6 +41,7 @@ use crate::view::Recent;
 const LEASE_TICK: Duration = Duration::from_millis(250);
 
 /// What reaches the sequencer's queue.
+#[allow(clippy::large_enum_variant, reason = "nearly all are calls, and a box for each costs more")]
 pub enum Submission {
     Call(Call),
     /// Stop proposing and let everything outstanding come home; `held` ends the freeze.

@@ -5,6 +5,7 @@ use crate::srv::{Names, SrvError};
 use crate::tls::{Target, TargetError};
 
 /// The source of endpoints.
+#[allow(clippy::large_enum_variant, reason = "there is one in a process")]
 pub enum Source {
     Fixed(Vec<String>),
     Srv {

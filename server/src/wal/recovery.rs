@@ -36,7 +36,12 @@ pub struct Recovered {
 /// Whose log lies in `dir`, by its oldest segment; `None` if there is none. Changes nothing.
 pub fn identity(dir: &Path) -> Result<Option<Identity>, OpenError> {
     let numbers = match Disk::numbers(dir) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        // Below a file there is no log either; that none can begin there is said by who begins.
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+        {
+            return Ok(None);
+        }
         numbers => numbers.map_err(OpenError::io(dir, "list directory"))?,
     };
     let Some(oldest) = numbers.first() else { return Ok(None) };

@@ -9,7 +9,7 @@ const KINDS: [&str; 8] = [
     "etcdserverpb.PutRequest",
     "etcdserverpb.WatchRequest",
     "etcdserverpb.LeaseGrantRequest",
-    "portunus.v1.EnqueueRequest",
+    "portunus.v1.QueueEnqueueRequest",
     "portunus.v1.LockAcquireRequest",
     "portunus.v1.DeployRequest",
 ];
