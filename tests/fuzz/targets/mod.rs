@@ -9,8 +9,10 @@ mod gateway;
 mod log;
 mod snapshot;
 
-/// By name, which is that of the folder in `corpus/`.
-pub const TARGETS: [(&str, fn(&[u8])); 6] = [
+/// A name, which is that of a folder in `corpus/`, and who takes its bytes.
+pub type Target = (&'static str, fn(&[u8]));
+
+pub const TARGETS: [Target; 6] = [
     ("bbolt", bbolt::run),
     ("condition", condition::run),
     ("flags", flags::run),
