@@ -87,9 +87,9 @@ fn encode_membership(membership: &RaftMembership) -> Bytes {
         put_strings(&mut out, &peer.peer_urls);
         put_strings(&mut out, &peer.client_urls);
     }
-    // Only where there is one, so that a log without stays readable to older programs.
-    let joining = membership.nodes().filter(|(_, peer)| peer.joining).map(|(id, _)| id);
-    joining.for_each(|id| out.put_u64_le(*id));
+    let joining: Vec<_> = membership.nodes().filter(|(_, peer)| peer.joining).collect();
+    encode_varint(joining.len() as u64, &mut out);
+    joining.iter().for_each(|(id, _)| out.put_u64_le(**id));
     out.into()
 }
 
@@ -109,11 +109,11 @@ fn decode_membership(mut input: Bytes) -> Option<RaftMembership> {
         let (peer_urls, client_urls) = (strings(&mut input)?, strings(&mut input)?);
         nodes.insert(id, Peer { name, peer_urls, client_urls, joining: false });
     }
-    while !input.is_empty() {
+    for _ in 0..number(&mut input)? {
         nodes.get_mut(&id(&mut input)?)?.joining = true;
     }
     let membership = RaftMembership::new(configs, nodes).ok()?;
-    Some(membership)
+    input.is_empty().then_some(membership)
 }
 
 fn put_strings(out: &mut Vec<u8>, strings: &[String]) {
