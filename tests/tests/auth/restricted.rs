@@ -135,6 +135,7 @@ fn of_the_cluster() -> Vec<(&'static str, For, Ask)> {
     ]
 }
 
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn of_auth() -> Vec<(&'static str, For, Ask)> {
     vec![
         ask!("AuthEnable", For::Root, rpc.auth, auth_enable, pb::AuthEnableRequest {}),
