@@ -11,13 +11,13 @@
 //   * export-macro-name: export_lock_admission
 //   * pub-export-macro
 #[allow(unfulfilled_lint_expectations, unused_imports)]
-use crate::bindings::host::portunus::plugin::diag as __with_name3;
-#[allow(unfulfilled_lint_expectations, unused_imports)]
-use crate::bindings::host::portunus::plugin::env as __with_name2;
+use crate::bindings::host::portunus::plugin::types as __with_name0;
 #[allow(unfulfilled_lint_expectations, unused_imports)]
 use crate::bindings::host::portunus::plugin::store as __with_name1;
 #[allow(unfulfilled_lint_expectations, unused_imports)]
-use crate::bindings::host::portunus::plugin::types as __with_name0;
+use crate::bindings::host::portunus::plugin::env as __with_name2;
+#[allow(unfulfilled_lint_expectations, unused_imports)]
+use crate::bindings::host::portunus::plugin::diag as __with_name3;
 #[rustfmt::skip]
 #[allow(dead_code, clippy::all)]
 pub mod portunus {
