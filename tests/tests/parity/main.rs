@@ -50,6 +50,10 @@ async fn compare(script: Vec<Case>) {
             println!("not compared with {:?}: {}: {:?}", etcd.version, newer.what, case.call);
             continue;
         }
+        if is_about_members(&case.call) && etcd.version < (3, 6, 0) {
+            println!("not compared with {:?}: members: {:?}", etcd.version, case.call);
+            continue;
+        }
         let (expected, found) = tokio::join!(theirs.run(&case.call), ours.run(&case.call));
         if is_only_another_order(&case.call, etcd.version, [&expected, &found]) {
             println!(
@@ -68,6 +72,19 @@ async fn compare(script: Vec<Case>) {
     println!("{compared} answers compared with etcd {:?}", etcd.version);
     let told: String = differences.iter().take(TOLD).map(String::as_str).collect();
     assert!(differences.is_empty(), "{} of {compared} answers differ:\n{told}", differences.len());
+}
+
+/// Old etcds give other codes, and promote a learner whose URLs change.
+fn is_about_members(call: &Call) -> bool {
+    matches!(
+        call,
+        Call::AddMember { .. }
+            | Call::RemoveMember(_)
+            | Call::AddOwnUrl { .. }
+            | Call::UpdateMember(..)
+            | Call::PromoteMember(_)
+            | Call::Members { .. }
+    )
 }
 
 /// Before 3.6 etcd checks all puts of a transaction and then all its ranges; since then, as we do,

@@ -25,6 +25,10 @@ async fn users_are_treated_as_by_etcd() {
             continue;
         }
         let (expected, found) = tokio::join!(theirs.run(&step), ours.run(&step));
+        // Old etcds tell this one as it is inside, without a code.
+        if etcd.version < (3, 5, 0) && expected.starts_with("refused Unknown") {
+            continue;
+        }
         compared += 1;
         if expected != found {
             differences
