@@ -10,6 +10,7 @@ use crate::config::{Bootstrap, ClusterState, Config, InitialCluster, cluster_id,
 use crate::discovery::{registry, srv};
 use crate::node::{self, Identity, Newcomer};
 use crate::raft::Peer;
+use crate::srv::Names;
 use crate::tls::Dialer;
 use crate::types::MemberId;
 
@@ -55,7 +56,7 @@ async fn discover(config: &mut Config) -> Result<()> {
         Bootstrap::Srv { domain, service } => {
             let (name, advertised) = (&config.name, &config.initial_advertise_peer_urls);
             let query = srv::Query { domain, service, name, advertised };
-            srv::initial_cluster(&query, &srv::resolver()?).await?
+            srv::initial_cluster(&query, &Names::of_system()?).await?
         }
         Bootstrap::Registry(discovery) => {
             config.initial_cluster_token.clone_from(&discovery.token);

@@ -1,7 +1,7 @@
 //! Servers by the SRV records of a domain (RFC 2782). Says which are named, in the order in which
 //! they are to be tried; connects to none.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
@@ -17,6 +17,13 @@ pub struct Server {
     /// Without the dot at its end.
     pub host: String,
     pub port: u16,
+}
+
+impl From<&SRV> for Server {
+    fn from(record: &SRV) -> Self {
+        let host = record.target.to_ascii();
+        Self { host: host.trim_end_matches('.').to_owned(), port: record.port }
+    }
 }
 
 /// Why no server was found.
@@ -68,17 +75,45 @@ impl Names {
     /// Nobody answers, or there is no such record.
     pub async fn servers(&self, service: &str, domain: &str) -> Result<Vec<Server>, SrvError> {
         let record = format!("_{service}._tcp.{}.", domain.trim_end_matches('.'));
-        let found = self.0.srv_lookup(record.as_str()).await;
-        let found = found.map_err(|reason| SrvError::Lookup { record: record.clone(), reason })?;
-        let records = found.answers().iter().filter_map(|answer| match &answer.data {
-            RData::SRV(srv) => Some(srv.clone()),
-            _ => None,
-        });
-        let servers = ordered(records.collect(), &mut rand::rng());
+        let records = self.records(&record).await;
+        let records =
+            records.map_err(|reason| SrvError::Lookup { record: record.clone(), reason })?;
+        let servers = ordered(records, &mut rand::rng());
         match servers.is_empty() {
             true => Err(SrvError::Nobody(record)),
             false => Ok(servers),
         }
+    }
+
+    /// What the records of an absolute name say, in the order of the answer.
+    ///
+    /// # Errors
+    /// Nobody answers.
+    pub async fn listed(&self, record: &str) -> Result<Vec<Server>, NetError> {
+        Ok(self.records(record).await?.iter().map(Server::from).collect())
+    }
+
+    async fn records(&self, record: &str) -> Result<Vec<SRV>, NetError> {
+        let found = self.0.srv_lookup(record).await?;
+        let records = found.answers().iter().filter_map(|answer| match &answer.data {
+            RData::SRV(srv) => Some(srv.clone()),
+            _ => None,
+        });
+        Ok(records.collect())
+    }
+
+    /// Where `host`, a name or an address, is.
+    ///
+    /// # Errors
+    /// It has no address.
+    pub async fn address(&self, host: &str, port: u16) -> Result<SocketAddr, NetError> {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        if let Ok(ip) = host.parse::<IpAddr>() {
+            return Ok(SocketAddr::new(ip, port));
+        }
+        let found = self.0.lookup_ip(host).await?;
+        let ip = found.iter().next().ok_or_else(|| NetError::from("no address"))?;
+        Ok(SocketAddr::new(ip, port))
     }
 
     /// The URLs under which clients find the cluster of `domain`, as etcd has it: those over TLS
@@ -127,8 +162,7 @@ fn ordered(mut records: Vec<SRV>, random: &mut impl Rng) -> Vec<Server> {
             None => true,
         });
         let record = records.swap_remove(chosen.expect("less than the sum was drawn"));
-        let host = record.target.to_utf8();
-        servers.push(Server { host: host.trim_end_matches('.').to_owned(), port: record.port });
+        servers.push(Server::from(&record));
     }
     servers
 }

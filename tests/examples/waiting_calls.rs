@@ -12,7 +12,7 @@ use etcd_client::EventType;
 use portunus_proto::portunus::v1::recipe_client::RecipeClient;
 use portunus_proto::portunus::v1::{CallRequest, Point, StatusRequest};
 
-use portunus_tests::{Member, Plugins, binding, eventually_within, plugin};
+use portunus_tests::{Member, Plugins, binding, eventually_within, plugin, usage};
 use tokio::task::JoinSet;
 
 const PROBE: &str = env!("PLUGIN_PROBE");
@@ -31,7 +31,7 @@ async fn main() -> Result<()> {
     let bindings = vec![binding(Point::Recipe, "p/")];
     plugins.deploy(vec![plugin("probe", PROBE, bindings)?]).await?;
     delays(&member, &mut plugins).await?;
-    let (idle_cpu, memory) = (spent(&member).await?, memory(&member)?);
+    let idle = usage(&member, SPAN).await?;
     let mut waiting = JoinSet::new();
     for begin in (0..calls).step_by(PER_CONNECTION) {
         let recipes = RecipeClient::connect(member.client_url.clone()).await?;
@@ -41,9 +41,10 @@ async fn main() -> Result<()> {
         }
     }
     until_parked(&plugins, calls as u64).await;
-    let cpu = spent(&member).await?;
-    let each = (self::memory(&member)?.saturating_sub(memory)) / calls as u64;
-    println!("CPU of {SPAN:?}: idle {idle_cpu:?}, with {calls} waiting calls {cpu:?}");
+    let used = usage(&member, SPAN).await?;
+    let each = used.rss_anon_bytes.saturating_sub(idle.rss_anon_bytes) / calls as u64;
+    let (idle, cpu) = (idle.cpu, used.cpu);
+    println!("CPU of {SPAN:?}: idle {idle:?}, with {calls} waiting calls {cpu:?}");
     println!("memory of a waiting call, with its share of a connection: {each} bytes");
     let begun = Instant::now();
     member.client().await?.put("p/gate", "open", None).await?;
@@ -117,29 +118,4 @@ async fn until_parked(plugins: &Plugins, calls: u64) {
         }
     })
     .await;
-}
-
-/// CPU time that the server uses in [`SPAN`].
-async fn spent(member: &Member) -> Result<Duration> {
-    let before = cpu(member)?;
-    tokio::time::sleep(SPAN).await;
-    Ok(cpu(member)?.saturating_sub(before))
-}
-
-fn cpu(member: &Member) -> Result<Duration> {
-    let pid = member.pid().context("it runs")?;
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let (_, fields) = stat.rsplit_once(')').context("a stat line")?;
-    let mut times = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
-    let mut time = || times.next().context("a time")?.context("a number");
-    // In hundredths of a second, as Linux has it for user programs.
-    Ok(Duration::from_millis(10 * (time()? + time()?)))
-}
-
-fn memory(member: &Member) -> Result<u64> {
-    let pid = member.pid().context("it runs")?;
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find(|line| line.starts_with("RssAnon:")).context("RssAnon")?;
-    let kib: u64 = line.split_whitespace().nth(1).context("a number")?.parse()?;
-    Ok(kib * 1024)
 }

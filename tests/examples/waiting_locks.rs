@@ -8,13 +8,13 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use etcd_client::{Client, GetOptions};
 use portunus_proto::portunus::v1::lock_client::LockClient;
 use portunus_proto::portunus::v1::{LockAcquireRequest, LockReleaseRequest};
 use portunus_proto::v3lockpb::lock_client::LockClient as EtcdLockClient;
 use portunus_proto::v3lockpb::{LockRequest, UnlockRequest};
-use portunus_tests::{Member, Rpc, eventually_within};
+use portunus_tests::{Member, Rpc, eventually_within, usage};
 use tokio::task::JoinSet;
 use tonic::transport::Channel;
 
@@ -43,14 +43,14 @@ async fn main() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let member = Member::single(dir.path(), &[])?;
     let client = member.client().await?;
-    let idle_cpu = spent(&member).await?;
+    let idle_cpu = usage(&member, SPAN).await?.cpu;
     // One lease for all holders and one for each rank of waiters: a lease has one place in a line.
     let holder = lease(&client).await?;
     let mut channel = Rpc::connect(&member.client_url).await?.channel;
     for lock in 0..locks {
         acquire(service, channel.clone(), lock, holder).await?;
     }
-    let before = memory(&member)?;
+    let before = usage(&member, Duration::ZERO).await?.rss_anon_bytes;
     let mut waiting = JoinSet::new();
     let mut held = 0;
     for rank in 0..waiters / locks {
@@ -69,9 +69,9 @@ async fn main() -> Result<()> {
         println!("rank {} is on its way", rank + 1);
     }
     stand(&client, waiters + locks).await;
-    let cpu = spent(&member).await?;
-    let each = memory(&member)?.saturating_sub(before) / waiters as u64;
-    println!("CPU of {SPAN:?}: idle {idle_cpu:?}, with {waiters} on {locks} locks {cpu:?}");
+    let used = usage(&member, SPAN).await?;
+    let each = used.rss_anon_bytes.saturating_sub(before) / waiters as u64;
+    println!("CPU of {SPAN:?}: idle {idle_cpu:?}, with {waiters} on {locks} locks {:?}", used.cpu);
     println!("memory of a waiter, with its key and its share of a connection: {each} bytes");
     let begun = Instant::now();
     for lock in 0..locks {
@@ -135,29 +135,4 @@ async fn stand(client: &Client, count: usize) {
         }
     })
     .await;
-}
-
-/// CPU time that the server uses in [`SPAN`].
-async fn spent(member: &Member) -> Result<Duration> {
-    let before = cpu(member)?;
-    tokio::time::sleep(SPAN).await;
-    Ok(cpu(member)?.saturating_sub(before))
-}
-
-fn cpu(member: &Member) -> Result<Duration> {
-    let pid = member.pid().context("it runs")?;
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let (_, fields) = stat.rsplit_once(')').context("a stat line")?;
-    let mut times = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
-    let mut time = || times.next().context("a time")?.context("a number");
-    // In hundredths of a second, as Linux has it for user programs.
-    Ok(Duration::from_millis(10 * (time()? + time()?)))
-}
-
-fn memory(member: &Member) -> Result<u64> {
-    let pid = member.pid().context("it runs")?;
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find(|line| line.starts_with("RssAnon:")).context("RssAnon")?;
-    let kib: u64 = line.split_whitespace().nth(1).context("a number")?.parse()?;
-    Ok(kib * 1024)
 }

@@ -15,6 +15,7 @@ mod rpc;
 pub mod snapshots;
 pub mod tally;
 mod until;
+mod usage;
 mod wire;
 
 pub use cluster::Cluster;
@@ -26,4 +27,5 @@ pub use ports::free_ports;
 pub use register::{Observed, Recorder, is_linearizable};
 pub use rpc::{Rpc, Seen, events, key_value, key_values, refusal};
 pub use until::{eventually, eventually_within};
+pub use usage::usage;
 pub use wire::Wire;

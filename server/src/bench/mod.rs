@@ -20,3 +20,4 @@ mod workload;
 
 pub use options::Command;
 pub use run::run;
+pub use server_usage::{Usage, UsageProbe};

@@ -2,9 +2,6 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
-use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::op::{Message, ResponseCode};
 use hickory_resolver::proto::rr::rdata::{A, SRV};
 use hickory_resolver::proto::rr::{Name, RData, Record};
@@ -12,6 +9,7 @@ use tokio::net::UdpSocket;
 
 use super::{Query, initial_cluster};
 use crate::config::Url;
+use crate::srv::Names;
 
 fn srv(service: &str, host: &str, port: u16) -> (String, RData) {
     let target: Name = host.parse().unwrap();
@@ -50,15 +48,10 @@ async fn serve(zone: Vec<(String, RData)>) -> SocketAddr {
 
 async fn find(zone: Vec<(String, RData)>, service: &str, own: &str) -> Result<String, String> {
     let server = serve(zone).await;
-    let mut connection = ConnectionConfig::udp();
-    connection.port = server.port();
-    let server = NameServerConfig::new(server.ip(), true, vec![connection]);
-    let config = ResolverConfig::from_parts(None, Vec::new(), vec![server]);
-    let builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
-    let resolver = builder.build().unwrap();
+    let names = Names::of_server(server).unwrap();
     let advertised = Url::parse_list(own).unwrap();
     let query = Query { domain: "example.test", service, name: "infra1", advertised: &advertised };
-    initial_cluster(&query, &resolver).await.map_err(|error| error.to_string())
+    initial_cluster(&query, &names).await.map_err(|error| error.to_string())
 }
 
 fn hosts() -> Vec<(String, RData)> {
