@@ -101,3 +101,14 @@ async fn a_member_without_a_leader_serves_only_what_needs_none() {
     let metrics = get(&url, "/metrics").await.unwrap().body;
     assert!(metrics.contains("\netcd_server_has_leader 0\n"), "it says so in its metrics too");
 }
+
+#[tokio::test]
+async fn variables_name_the_command_line_as_go_programs_do() {
+    let single = Single::start().await;
+    let variables = get(&single.member.client_url, "/debug/vars").await.unwrap();
+    assert_eq!(variables.header("content-type"), Some("application/json"));
+    let variables = variables.json();
+    let words: Vec<_> = variables["cmdline"].as_array().unwrap().clone();
+    assert!(words.iter().any(|word| word.as_str().unwrap().starts_with("--data-dir")), "{words:?}");
+    assert!(variables["file_descriptor_limit"].as_u64().unwrap() > 0);
+}

@@ -23,10 +23,21 @@ pub fn read(to: &Readings) {
         to.gauge("process_open_fds", "Number of open file descriptors.", open);
         to.gauge("os_fd_used", "The number of used file descriptors.", open);
     }
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    let limit = limit.unwrap_or(u64::MAX) as f64;
+    let limit = descriptor_limit() as f64;
     to.gauge("process_max_fds", "Maximum number of open file descriptors.", limit);
     to.gauge("os_fd_limit", "The file descriptor limit.", limit);
+}
+
+fn descriptor_limit() -> u64 {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.unwrap_or(u64::MAX)
+}
+
+/// What Go programs tell of themselves at `/debug/vars`, as far as there is something to tell.
+pub fn variables() -> String {
+    let words: Vec<_> = std::env::args_os().map(|w| w.to_string_lossy().into_owned()).collect();
+    let limit = descriptor_limit();
+    serde_json::json!({ "cmdline": words, "file_descriptor_limit": limit }).to_string()
 }
 
 fn write_stat(to: &Readings, stat: &Stat) {

@@ -9,7 +9,7 @@ use super::cors::Cors;
 use super::gateway::{self, Gateway};
 use super::health::{self, Probe};
 use super::hosts::Hosts;
-use super::{exposition, profile, reply};
+use super::{exposition, process, profile, reply};
 use crate::api::version;
 use crate::node::Node;
 
@@ -77,6 +77,7 @@ impl Surface {
             "/metrics" => exposition::scrape(&self.node).await,
             "/health" => health::health(&self.node, &query).await,
             "/version" => reply::json(StatusCode::OK, versions()),
+            "/debug/vars" => reply::json(StatusCode::OK, process::variables()),
             OPENAPI if self.gateway.is_some() => {
                 reply::json(StatusCode::OK, gateway::document().to_string())
             }
@@ -95,7 +96,8 @@ impl Surface {
 }
 
 fn is_known(path: &str) -> bool {
-    matches!(path, "/metrics" | "/health" | "/version" | OPENAPI) || probe(path).is_some()
+    matches!(path, "/metrics" | "/health" | "/version" | "/debug/vars" | OPENAPI)
+        || probe(path).is_some()
 }
 
 /// The probe of a path and the name of the sub-check behind it.
