@@ -226,8 +226,8 @@ async fn a_guarded_cluster_is_upgraded_grown_shrunk_and_restored_and_loses_nothi
     // What is acknowledged from here on may be missing from the snapshot.
     let (before, auth) = (writer.acked(), told(&cluster).await?);
     let file = save(&site, &cluster.members[0].client_url, cluster.dir())?;
-    let old = login(&mut site.at_the_desk(&cluster.members[0].client_url).await?, "ada", "secret");
-    let old = old.await?;
+    let mut desk = site.at_the_desk(&cluster.members[0].client_url).await?;
+    let old = login(&mut desk, "ada", "secret").await?;
     writer.grows_by(STEP).await;
     block_in_place(|| cluster.members[0].terminate())?;
 
