@@ -27,7 +27,7 @@ async fn put(client: &mut Client, key: &str, value: impl Into<Vec<u8>>) -> (Code
 }
 
 fn refused(why: &str) -> (Code, String) {
-    (Code::FailedPrecondition, format!("refused by value-guard: {why}"))
+    (Code::FailedPrecondition, format!("portunus: refused by value-guard: {why}"))
 }
 
 fn taken() -> (Code, String) {
@@ -76,7 +76,7 @@ async fn each_bound_refuses_what_is_outside_and_takes_what_is_not() -> Result<()
         assert_eq!(it.value(key).await?.as_deref(), value, "{key}");
     }
     let explained = it.shell.ok(&["plugin", "explain", "--put", "app/b", "five"])?;
-    let end = "the transaction would be refused: refused by value-guard: app/b: value is not JSON at byte 0\n";
+    let end = "the transaction would be refused: portunus: refused by value-guard: app/b: value is not JSON at byte 0\n";
     assert!(explained.ends_with(end), "{explained}");
     assert_eq!(it.value("app/b").await?.as_deref(), Some("3"), "it was only asked");
     Ok(())
@@ -124,7 +124,7 @@ async fn what_keeps_it_from_its_work_refuses_unless_it_may_fail_open() -> Result
     deploy(&["--config", "max-keys=many"])?;
     let (code, text) = put(&mut client, "app/a", "").await;
     assert_eq!(code, Code::FailedPrecondition);
-    assert!(text.starts_with("refused by value-guard: "), "{text}");
+    assert!(text.starts_with("portunus: refused by value-guard: "), "{text}");
     assert!(text.contains("max-keys = many is not a u64"), "{text}");
 
     // Counting takes a read.
@@ -132,7 +132,7 @@ async fn what_keeps_it_from_its_work_refuses_unless_it_may_fail_open() -> Result
     deploy(&counting)?;
     let (code, text) = put(&mut client, "app/a", "").await;
     assert_eq!(code, Code::FailedPrecondition);
-    assert!(text.starts_with("refused by value-guard: the policy failed: "), "{text}");
+    assert!(text.starts_with("portunus: refused by value-guard: the policy failed: "), "{text}");
     deploy(&[&counting[..], &["--fail-open"]].concat())?;
     assert_eq!(put(&mut client, "app/a", "").await, taken());
     // An update counts nothing, so there is nothing it could fail at.
