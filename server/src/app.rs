@@ -118,6 +118,7 @@ fn api_options(config: &Config) -> Result<api::Options> {
         cors: api::Cors::new(config.cors.clone()),
         hosts: api::Hosts::new(config.serving.host_whitelist.clone()),
         gateway: config.serving.enable_gateway,
+        profiles: config.serving.enable_profiles,
         max_concurrent_streams: config.serving.max_concurrent_streams,
         keepalive_interval: config.serving.keepalive_interval,
         keepalive_timeout: config.serving.keepalive_timeout,

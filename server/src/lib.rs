@@ -7,6 +7,7 @@ pub mod clock;
 pub mod fatal;
 pub mod limits;
 pub mod metrics;
+pub mod profiles;
 pub mod traces;
 pub mod types;
 

@@ -13,6 +13,8 @@ use tokio::net::TcpStream;
 pub struct Answer {
     pub status: u16,
     pub headers: HeaderMap,
+    pub bytes: Bytes,
+    /// The same as text.
     pub body: String,
 }
 
@@ -63,9 +65,9 @@ pub async fn request(
 
 async fn whole(response: Response<Incoming>) -> Result<Answer> {
     let (parts, body) = response.into_parts();
-    let body = body.collect().await?.to_bytes();
-    let body = String::from_utf8(body.to_vec())?;
-    Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+    let bytes = body.collect().await?.to_bytes();
+    let body = String::from_utf8_lossy(&bytes).into_owned();
+    Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, bytes, body })
 }
 
 pub async fn get(url: &str, path: &str) -> Result<Answer> {

@@ -81,7 +81,7 @@ impl Maintenance for MaintenanceService {
     /// can only compare between members that were never compacted differently.
     async fn hash(&self, request: Request<HashRequest>) -> Result<Response<HashResponse>, Status> {
         self.only_root(&request).await?;
-        let hashed = self.node.hash_kv(0).await.map_err(status::of)?;
+        let hashed = self.node.hash().await.map_err(status::of)?;
         Ok(Response::new(HashResponse { header: None, hash: hashed.hash }.headed(&self.node)))
     }
 

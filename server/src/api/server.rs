@@ -81,6 +81,8 @@ pub struct Options {
     pub access: Access,
     /// Serve the JSON gateway (`--enable-grpc-gateway`).
     pub gateway: bool,
+    /// Serve profiles of the process (`--enable-pprof`).
+    pub profiles: bool,
 }
 
 impl Default for Options {
@@ -97,6 +99,7 @@ impl Default for Options {
             hosts: Hosts::default(),
             access: Access::default(),
             gateway: true,
+            profiles: false,
         }
     }
 }
@@ -165,7 +168,8 @@ impl Server {
         let gateway = Gateway::new(services, message_bytes_max(node));
         let front = |gateway| {
             let access = (options.cors.clone(), options.hosts.clone());
-            let surface = Surface::new(node.clone(), access, gateway);
+            let surface =
+                Surface::new(node.clone(), access, gateway).with_profiles(options.profiles);
             FrontLayer { table: table.clone(), surface: Some(Arc::new(surface)) }
         };
         let gateway = options.gateway.then_some(gateway);

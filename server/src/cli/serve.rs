@@ -7,7 +7,7 @@ use crate::cli::dispatch::{REFUSED, finish, print_version};
 use crate::cli::output;
 use crate::config::read::{Request, Values};
 use crate::config::{Bootstrap, Config, help, read};
-use crate::{app, config, node, telemetry};
+use crate::{app, config, node, profiles, telemetry};
 
 /// Runs a member until it is told to stop.
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
@@ -67,6 +67,9 @@ fn configure(values: &Values) -> Result<Config, config::Error> {
 
 fn serve(config: Config) -> anyhow::Result<ExitCode> {
     telemetry::init(&config.log)?;
+    if config.serving.enable_profiles {
+        profiles::sample_allocations();
+    }
     if let Some(path) = &config.config_file {
         tracing::info!(
             path = %path.display(),

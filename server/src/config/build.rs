@@ -239,6 +239,7 @@ fn serving(values: &Values) -> Result<Serving, Error> {
         keepalive_interval: (!interval.is_zero()).then_some(interval),
         keepalive_timeout: get(values, "grpc-keepalive-timeout", parse::duration)?,
         enable_gateway: get(values, "enable-grpc-gateway", parse::boolean)?,
+        enable_profiles: get(values, "enable-pprof", parse::boolean)?,
         warning_unary_request_duration: get(
             values,
             "warning-unary-request-duration",

@@ -74,7 +74,8 @@ fn the_sample_of_etcd_is_a_configuration() {
     assert_eq!(config.cors, ["*"], "nothing leaves the default");
     assert_eq!(config.config_file.as_deref(), Some(Path::new("p.yml")));
     assert_eq!(config.log.outputs, [LogOutput::Stderr]);
-    assert!(config.ignored_flags.contains(&"enable-pprof"));
+    assert!(config.serving.enable_profiles);
+    assert!(config.ignored_flags.contains(&"max-wals"));
 }
 
 #[test]

@@ -158,6 +158,7 @@ pub static FLAGS: &[Flag] = &[
 
     flag(Metrics, "metrics", Kind::Choice(&["basic", "extensive"]), "basic", "extensive also measures how long each kind of call takes"),
     flag(Metrics, "listen-metrics-urls", Kind::Urls, "", "more URLs that answer /metrics, /health, /livez, /readyz and /version"),
+    flag(Metrics, "enable-pprof", Kind::Bool, "false", "serve CPU and heap profiles at /debug/pprof/; the process begins once more so that its allocator samples"),
     flag(Metrics, "enable-grpc-gateway", Kind::Bool, "true", "serve the JSON gateway"),
     flag(Metrics, "warning-unary-request-duration", Kind::Duration, "300ms", "log calls that take longer"),
     flag(Metrics, "enable-distributed-tracing", Kind::Bool, "false", "send traces of calls to an OpenTelemetry collector; calls whose client traces them belong to its trace"),
@@ -186,7 +187,6 @@ pub static FLAGS: &[Flag] = &[
     flag(NoEffect, "memory-mlock", Kind::Bool, "false", "nothing is mapped that could be paged out, the store is read into memory"),
     flag(NoEffect, "downgrade-check-time", Kind::Duration, "5s", "what may be written follows from what the members say they know"),
     flag(NoEffect, "warning-apply-duration", Kind::Duration, "100ms", "applying is a change in memory, and waits for nothing"),
-    flag(NoEffect, "enable-pprof", Kind::Bool, "false", "profiles come from outside: perf, and jemalloc's MALLOC_CONF"),
     flag(NoEffect, "enable-log-rotation", Kind::Bool, "false", "files are appended to, so logrotate with copytruncate works"),
     flag(NoEffect, "log-rotation-config-json", Kind::Text, "", "files are appended to, so logrotate with copytruncate works"),
     flag(NoEffect, "discovery-fallback", Kind::Text, "exit", "discovery that fails ends the start, as in etcd"),

@@ -79,6 +79,8 @@ pub struct Serving {
     pub keepalive_interval: Option<Duration>,
     pub keepalive_timeout: Duration,
     pub enable_gateway: bool,
+    /// Serve `/debug/pprof/`.
+    pub enable_profiles: bool,
     pub warning_unary_request_duration: Duration,
     /// Hosts that HTTP requests without TLS may name; `*` is any.
     pub host_whitelist: Vec<String>,

@@ -15,6 +15,7 @@ use super::error::{Error, Failure};
 use super::metrics;
 use super::sequencer::Submission;
 use super::shared::Shared;
+use super::timing::{Kind, Timing};
 use super::{wire, wire_auth};
 use crate::auth::Caller;
 use crate::decide::{self, Reply, Request};
@@ -91,8 +92,12 @@ impl Node {
 
     pub(super) async fn decide(&self, request: Request) -> Result<Reply, Error> {
         let pending = metrics::Pending::begin();
+        let (kind, timing) = (Kind::of(&request), Timing::begin(&self.shared.clock));
         let said = self.ask(Ask::Decide(request)).await;
         drop(pending);
+        if let Some(kind) = kind {
+            timing.request(kind, said.is_ok());
+        }
         if matches!(said, Err(Error::Failed(_))) {
             metrics::PROPOSALS_FAILED.inc();
         }

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use prometheus::Histogram;
+
 use super::applied::Version;
 use super::error::{Error, Failure};
 use super::handle::Node;
@@ -34,11 +36,20 @@ pub struct HashKv {
 impl Node {
     /// A hash of all keys and revisions up to `revision`, 0 for all there are.
     pub async fn hash_kv(&self, revision: i64) -> Result<HashKv, Error> {
+        self.timed_hash(revision, &metrics::HASH_REVISION_SECONDS).await
+    }
+
+    /// A hash of all there is, for Maintenance.Hash.
+    pub async fn hash(&self) -> Result<HashKv, Error> {
+        self.timed_hash(0, &metrics::HASH_SECONDS).await
+    }
+
+    async fn timed_hash(&self, revision: i64, seconds: &Histogram) -> Result<HashKv, Error> {
         let shared = self.shared.clone();
         let (clock, started) = (shared.clock.clone(), shared.clock.now());
         let hashed = tokio::task::spawn_blocking(move || shared.hash_kv(revision)).await;
         let hashed = hashed.map_err(|_| Failure::Unreadable)??;
-        metrics::HASH_SECONDS.observe(clock.now().since(started).as_secs_f64());
+        seconds.observe(clock.now().since(started).as_secs_f64());
         Ok(hashed)
     }
 }

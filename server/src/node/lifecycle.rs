@@ -17,8 +17,9 @@ const CATCH_UP_ENTRIES: u64 = 64;
 const HANDOVER: Duration = Duration::from_millis(600);
 
 impl Node {
-    /// Resolves when the member can answer: a leader is known and everything that it had
-    /// committed by then is applied here.
+    /// Resolves when the member can answer: a leader is known, everything that it had committed by
+    /// then is applied here, and a new member counts in the quorum, so that whoever waited for it
+    /// may stop another.
     pub async fn ready(&self) -> Result<(), Failure> {
         let mut leadership = self.leadership();
         loop {
@@ -27,7 +28,9 @@ impl Node {
             match index {
                 Ok(index) => {
                     self.shared.applied.reached(index).await;
-                    return self.publish().await;
+                    self.publish().await?;
+                    let counts = leadership.wait_for(|now| !now.is_joining).await;
+                    return counts.map(drop).map_err(|_| Failure::Stopped);
                 }
                 Err(Failure::Stopped) => return Err(Failure::Stopped),
                 // Elected, but not confirmed by a quorum yet.

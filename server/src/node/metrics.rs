@@ -107,7 +107,13 @@ histograms! {
     COMPACTION_PAUSE_MILLIS: "etcd_debugging_mvcc_index_compaction_pause_duration_milliseconds",
         "How long a compaction held the history at a time, in milliseconds.",
         growing(0.5, 2.0, 14);
-    HASH_SECONDS: "etcd_mvcc_hash_rev_duration_seconds",
+    WAL_WRITE_SECONDS: "etcd_disk_wal_write_duration_seconds",
+        "The latency distribution of write called by the write-ahead log.",
+        metrics::disk_buckets();
+    HASH_SECONDS: "etcd_mvcc_hash_duration_seconds",
+        "The latency distribution of hashing all of the store.",
+        growing(0.01, 2.0, 15);
+    HASH_REVISION_SECONDS: "etcd_mvcc_hash_rev_duration_seconds",
         "The latency distribution of hashing the store at a revision.",
         growing(0.01, 2.0, 15);
     SNAPSHOT_SECONDS: "etcd_disk_backend_snapshot_duration_seconds",
@@ -140,6 +146,7 @@ pub fn register() {
     LazyLock::force(&DEFRAGMENTS);
     LazyLock::force(&SNAPSHOTS_APPLYING);
     LazyLock::force(&APPLY_SECONDS);
+    super::timing::register();
     crate::storage::metrics::register();
     crate::raft::metrics::register();
 }

@@ -57,6 +57,7 @@ mod snapshot;
 mod sole_voter;
 mod space;
 mod start;
+mod timing;
 mod triggers;
 mod verdicts;
 mod wire;

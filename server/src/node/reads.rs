@@ -10,6 +10,7 @@ use super::error::{Error, Failure};
 use super::handle::Node;
 use super::metrics;
 use super::shared::Shared;
+use super::timing::{Kind, Timing};
 use crate::decide::{self, Past, PastView, Refusal, kv, txn};
 use crate::machine::State;
 use crate::types::LeaseId;
@@ -19,6 +20,13 @@ impl Node {
     pub async fn range(&self, request: pb::RangeRequest) -> Result<pb::RangeResponse, Error> {
         kv::check_range(&request)?;
         metrics::RANGES.inc();
+        let timing = Timing::begin(&self.shared.clock);
+        let answer = self.checked_range(request).await;
+        timing.request(Kind::Range, answer.is_ok());
+        answer
+    }
+
+    async fn checked_range(&self, request: pb::RangeRequest) -> Result<pb::RangeResponse, Error> {
         match request.serializable {
             true => self.check_range(&request.key, &request.range_end).await?,
             false => self.linearizable().await?,
@@ -26,12 +34,14 @@ impl Node {
         let version = self.shared.applied.load();
         // On the very state that is read.
         decide::permit_range(&version.state, &self.caller, &request.key, &request.range_end)?;
-        if request.revision > 0 && request.revision < version.state.revision {
-            return self
-                .off_the_runtime(move |past| kv::range(&version.state, Some(past), &request))
-                .await;
-        }
-        self.shared.read(&version, |past| kv::range(&version.state, Some(past), &request))
+        let timing = Timing::begin(&self.shared.clock);
+        let answer = if request.revision > 0 && request.revision < version.state.revision {
+            self.off_the_runtime(move |past| kv::range(&version.state, Some(past), &request)).await
+        } else {
+            self.shared.read(&version, |past| kv::range(&version.state, Some(past), &request))
+        };
+        timing.range(answer.is_ok());
+        answer
     }
 
     /// Reads a range in pieces, all of one revision.
@@ -78,6 +88,13 @@ impl Node {
     pub(super) async fn read_txn(&self, request: pb::TxnRequest) -> Result<pb::TxnResponse, Error> {
         txn::check(&request, self.shared.options.max_txn_ops)?;
         metrics::RANGES.inc_by(request.success.len().max(request.failure.len()) as u64);
+        let timing = Timing::begin(&self.shared.clock);
+        let answer = self.checked_read_txn(request).await;
+        timing.request(Kind::ReadonlyTxn, answer.is_ok());
+        answer
+    }
+
+    async fn checked_read_txn(&self, request: pb::TxnRequest) -> Result<pb::TxnResponse, Error> {
         match txn::is_serializable(&request) {
             true => self.check_txn(&request).await?,
             false => self.linearizable().await?,

@@ -305,6 +305,7 @@ fn open_log(parts: &Parts) -> Result<Wal, StartError> {
     let options = wal::Options {
         no_fsync: parts.no_fsync,
         clock: parts.clock.clone(),
+        on_write: Some(Arc::new(|took| metrics::WAL_WRITE_SECONDS.observe(took.as_secs_f64()))),
         on_sync: Some(Arc::new(|took| metrics::WAL_FSYNC_SECONDS.observe(took.as_secs_f64()))),
         ..wal::Options::default()
     };

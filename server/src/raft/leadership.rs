@@ -1,5 +1,6 @@
 //! Who leads, as this member knows it, and the watch over raft's health.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub struct Leadership {
     pub is_leader: bool,
     /// This member is one that is not to vote before somebody promotes it.
     pub is_learner: bool,
+    /// This member is to vote by itself and does not do so yet.
+    pub is_joining: bool,
 }
 
 /// Passes on every change, until raft stops; a stop nobody asked for is fatal.
@@ -58,8 +61,8 @@ pub(super) async fn follow(
             };
             let leader = leader.filter(|_| silence < patience);
             let term = metrics.current_term;
-            let is_learner = is_learner(&metrics);
-            let leadership = Leadership { term, leader, is_leader, is_learner };
+            let (is_learner, is_joining) = (is_learner(&metrics), is_joining(&metrics));
+            let leadership = Leadership { term, leader, is_leader, is_learner, is_joining };
             (leadership, metrics.running_state.clone())
         };
         tell.send_if_modified(|current| {
@@ -89,6 +92,14 @@ fn is_learner(metrics: &RaftMetrics<TypeConfig>) -> bool {
     let members = metrics.membership_config.membership();
     let own = members.get_node(&metrics.id);
     own.is_some_and(|own| !own.joining) && members.voter_ids().all(|id| id != metrics.id)
+}
+
+fn is_joining(metrics: &RaftMetrics<TypeConfig>) -> bool {
+    let members = metrics.membership_config.membership();
+    let votes = |set: &BTreeSet<u64>| set.contains(&metrics.id);
+    // Before the change has ended its old voters may still be asked alone.
+    let counts = matches!(&members.get_joint_config()[..], [only] if votes(only));
+    members.get_node(&metrics.id).is_some_and(|own| own.joining) && !counts
 }
 
 /// How long a quorum has not confirmed this leader, if one ever has; one that is the only voter

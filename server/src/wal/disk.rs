@@ -155,7 +155,12 @@ impl Disk {
             return Err(io::Error::other("injected write failure"));
         }
         self.stats.written_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        file.write_all_at(bytes, offset)
+        let started = self.options.clock.now();
+        file.write_all_at(bytes, offset)?;
+        if let Some(on_write) = &self.options.on_write {
+            on_write(self.options.clock.now().since(started));
+        }
+        Ok(())
     }
 
     /// Waits until what was written to the file is on disk.

@@ -1,6 +1,6 @@
 //! The log when the disk is slow, full or failing.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
@@ -30,9 +30,15 @@ fn waiting_appends_share_a_sync_and_are_answered_in_order() {
     let told = Arc::new(Mutex::new(Vec::<Duration>::new()));
     let sink = told.clone();
     let on_sync = Arc::new(move |took| sink.lock().unwrap().push(took));
-    let options = Options { segment_bytes: 1 << 20, on_sync: Some(on_sync), ..small() };
+    let writes = Arc::new(AtomicU64::new(0));
+    let seen = writes.clone();
+    let on_write = Some(Arc::new(move |_: Duration| {
+        seen.fetch_add(1, Ordering::SeqCst);
+    }) as _);
+    let options = Options { segment_bytes: 1 << 20, on_write, on_sync: Some(on_sync), ..small() };
     let wal = open(dir.path(), &options);
     flush(&wal);
+    let written = writes.load(Ordering::SeqCst);
     let before = wal.syncs().0;
     options.faults.sync_hangs.store(true, Ordering::SeqCst);
     let (tx, rx) = mpsc::channel();
@@ -46,6 +52,7 @@ fn waiting_appends_share_a_sync_and_are_answered_in_order() {
     assert_eq!(order, (0..100).collect::<Vec<_>>());
     let (count, nanos) = wal.syncs();
     assert!((1..=2).contains(&(count - before)), "{count} syncs for one hanging and one group");
+    assert!((1..=2).contains(&(writes.load(Ordering::SeqCst) - written)), "a write for each sync");
     let told = told.lock().unwrap();
     assert_eq!(told.len() as u64, count);
     assert_eq!(told.iter().map(Duration::as_nanos).sum::<u128>() as u64, nanos);

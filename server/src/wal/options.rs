@@ -71,6 +71,8 @@ pub struct Options {
     /// Called once when the disk refuses a write or a sync. It must not return in a server: what
     /// the kernel holds can no longer be trusted. The default logs and aborts the process.
     pub on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
+    /// Told how long each write took, on the log's thread; for a histogram.
+    pub on_write: Option<Arc<dyn Fn(Duration) + Send + Sync>>,
     /// Told how long each sync took, on the log's thread; for a histogram.
     pub on_sync: Option<Arc<dyn Fn(Duration) + Send + Sync>>,
     /// Failures to inject; all off unless a test turns one on.
@@ -88,6 +90,7 @@ impl Default for Options {
                 tracing::error!(reason, "write-ahead log failed, aborting");
                 std::process::abort();
             }),
+            on_write: None,
             on_sync: None,
             faults: Arc::default(),
         }

@@ -16,6 +16,7 @@ mod health;
 mod lease;
 mod limits;
 mod metrics;
+mod profiles;
 mod put;
 mod range;
 mod service;

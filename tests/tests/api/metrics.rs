@@ -82,6 +82,10 @@ async fn everything_that_etcds_dashboard_and_alerts_ask_for_is_there_from_the_st
         "etcd_disk_wal_fsync_duration_seconds_bucket{le=\"8.192\"}",
         "etcd_disk_wal_fsync_duration_seconds_bucket{le=\"+Inf\"}",
         "etcd_disk_backend_commit_duration_seconds_bucket{le=\"0.256\"}",
+        "etcd_disk_wal_write_duration_seconds_bucket{le=\"0.001\"}",
+        "etcd_mvcc_hash_duration_seconds_bucket{le=\"163.84\"}",
+        "etcd_server_range_duration_seconds_bucket{success=\"true\",le=\"0.0001\"}",
+        "etcd_server_request_duration_seconds_bucket{success=\"true\",type=\"Put\",le=\"8.192\"}",
         "etcd_network_client_grpc_received_bytes_total",
         "etcd_network_client_grpc_sent_bytes_total",
         "process_resident_memory_bytes",
@@ -119,6 +123,10 @@ async fn what_is_done_is_counted() {
     let lease = pb::LeaseGrantRequest { id: 7, ttl: 60 };
     single.rpc.lease.lease_grant(lease).await.unwrap();
     single.rpc.lease.lease_revoke(pb::LeaseRevokeRequest { id: 7 }).await.unwrap();
+    single.rpc.lease.lease_revoke(pb::LeaseRevokeRequest { id: 7 }).await.unwrap_err();
+    let mut maintenance = single.rpc.maintenance.clone();
+    maintenance.hash(pb::HashRequest {}).await.unwrap();
+    maintenance.hash_kv(pb::HashKvRequest { revision: 0 }).await.unwrap();
     let scrape = Scrape::of(&url).await;
     for (series, value) in [
         ("etcd_mvcc_put_total", 3.0),
@@ -136,6 +144,13 @@ async fn what_is_done_is_counted() {
         ("etcd_server_leader_changes_seen_total", 1.0),
         ("etcd_server_proposals_pending", 0.0),
         ("etcd_server_proposals_failed_total", 0.0),
+        ("etcd_server_request_duration_seconds_count{success=\"true\",type=\"Put\"}", 3.0),
+        ("etcd_server_request_duration_seconds_count{success=\"true\",type=\"Range\"}", 1.0),
+        ("etcd_server_request_duration_seconds_count{success=\"true\",type=\"LeaseGrant\"}", 1.0),
+        ("etcd_server_request_duration_seconds_count{success=\"false\",type=\"LeaseRevoke\"}", 1.0),
+        ("etcd_server_range_duration_seconds_count{success=\"true\"}", 1.0),
+        ("etcd_mvcc_hash_duration_seconds_count", 1.0),
+        ("etcd_mvcc_hash_rev_duration_seconds_count", 1.0),
     ] {
         assert_eq!(scrape.value(series), value, "{series}");
     }

@@ -36,6 +36,10 @@ pub enum TokenError {
     Unreadable { path: String, error: std::io::Error },
     #[error("--auth-token has no private key, so this member cannot sign tokens: give priv-key")]
     CannotSign,
+    #[error("--auth-token has no key: give pub-key=FILE, priv-key=FILE or both")]
+    NoKey,
+    #[error("--auth-token: public and private keys don't match: give those of one pair")]
+    Mismatch,
     #[error("a token cannot be signed: {0}")]
     Sign(String),
 }
@@ -86,18 +90,18 @@ impl Signer {
             let sign = EncodingKey::from_secret(&secret);
             (Some(sign), DecodingKey::from_secret(&secret))
         } else {
-            let path = public.ok_or(TokenError::Missing("pub-key"))?;
-            let verify = decoding(algorithm, &read(path)?).map_err(|why| key_error(path, &why))?;
-            let sign = match private {
-                None => None,
-                Some(path) => {
-                    let key = encoding(algorithm, &read(path)?);
-                    Some(key.map_err(|why| key_error(path, &why))?)
-                }
-            };
-            (sign, verify)
+            pair(algorithm, public, private)?
         };
-        Ok(Self { algorithm, sign, verify, ttl })
+        let signer = Self { algorithm, sign, verify, ttl };
+        match signer.sign.is_some() && !signer.reads_its_own()? {
+            true => Err(TokenError::Mismatch),
+            false => Ok(signer),
+        }
+    }
+
+    fn reads_its_own(&self) -> Result<bool, TokenError> {
+        let token = self.sign("", 0, 0)?;
+        Ok(self.read(&token, 0).is_some())
     }
 
     /// A token for the user as of this auth revision.
@@ -128,6 +132,36 @@ fn read(path: &str) -> Result<Vec<u8>, TokenError> {
 
 fn key_error(path: &str, why: &impl ToString) -> TokenError {
     TokenError::Key { path: path.to_owned(), why: why.to_string() }
+}
+
+/// The keys to sign, if there is one, and to read with. The private key tells the public one.
+fn pair(
+    algorithm: Algorithm,
+    public: Option<&str>,
+    private: Option<&str>,
+) -> Result<(Option<EncodingKey>, DecodingKey), TokenError> {
+    let private = private.map(|path| Ok((path, read(path)?))).transpose()?;
+    let sign = match &private {
+        Some((path, pem)) => Some(encoding(algorithm, pem).map_err(|why| key_error(path, &why))?),
+        None => None,
+    };
+    let verify = match (public, &private) {
+        (Some(path), _) => {
+            decoding(algorithm, &read(path)?).map_err(|why| key_error(path, &why))?
+        }
+        (None, Some((path, pem))) => {
+            let public = public_of(pem).map_err(|why| key_error(path, &why))?;
+            decoding(algorithm, public.as_bytes()).map_err(|why| key_error(path, &why))?
+        }
+        (None, None) => return Err(TokenError::NoKey),
+    };
+    Ok((sign, verify))
+}
+
+/// The public half of a private key, as PEM.
+fn public_of(private: &[u8]) -> Result<String, rcgen::Error> {
+    let pair = rcgen::KeyPair::from_pem(&String::from_utf8_lossy(private))?;
+    Ok(pair.public_key_pem())
 }
 
 fn encoding(algorithm: Algorithm, pem: &[u8]) -> Result<EncodingKey, jsonwebtoken::errors::Error> {

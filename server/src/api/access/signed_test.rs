@@ -57,6 +57,21 @@ fn tokens_hold_until_they_end_and_only_unchanged() {
 }
 
 #[test]
+fn the_private_key_tells_the_public_one_and_another_pairs_is_refused() {
+    let (dir, both) = asymmetric("ES256", &PKCS_ECDSA_P256_SHA256);
+    let (other, _) = asymmetric("ES256", &PKCS_ECDSA_P256_SHA256);
+    let private = dir.path().join("priv.pem");
+    let options = |more: &str| format!("sign-method=ES256,priv-key={}{more}", private.display());
+    let alone = Signer::of_options(&options("")).expect("a signer");
+    let token = alone.sign("ada", 7, NOW_MS).expect("a token");
+    assert_eq!(both.read(&token, NOW_MS), Some(("ada".to_owned(), 7)));
+    assert_eq!(alone.read(&token, NOW_MS), Some(("ada".to_owned(), 7)));
+    let foreign = format!(",pub-key={}", other.path().join("pub.pem").display());
+    let error = Signer::of_options(&options(&foreign)).expect_err("refused").to_string();
+    assert!(error.contains("public and private keys don't match"), "{error}");
+}
+
+#[test]
 fn options_are_refused_by_name() {
     for (options, word) in [
         ("", "sign-method"),

@@ -8,6 +8,7 @@ mod gateway;
 mod health;
 mod hosts;
 mod process;
+mod profile;
 pub mod reply;
 mod surface;
 

@@ -9,7 +9,7 @@ use super::cors::Cors;
 use super::gateway::{self, Gateway};
 use super::health::{self, Probe};
 use super::hosts::Hosts;
-use super::{exposition, reply};
+use super::{exposition, profile, reply};
 use crate::api::version;
 use crate::node::Node;
 
@@ -23,12 +23,19 @@ pub struct Surface {
     hosts: Hosts,
     /// None on a port for metrics alone.
     gateway: Option<Gateway>,
+    /// Serve profiles of the process (`--enable-pprof`).
+    profiles: bool,
 }
 
 impl Surface {
     pub fn new(node: Node, (cors, hosts): (Cors, Hosts), gateway: Option<Gateway>) -> Self {
         health::register();
-        Self { node, cors, hosts, gateway }
+        Self { node, cors, hosts, gateway, profiles: false }
+    }
+
+    /// Has it serve profiles of the process, or not.
+    pub fn with_profiles(self, profiles: bool) -> Self {
+        Self { profiles, ..self }
     }
 
     /// Answers a request. Every answer says which pages may see it.
@@ -56,9 +63,16 @@ impl Surface {
         let (parts, _body) = request.into_parts();
         let path = parts.uri.path();
         if parts.method != Method::GET {
-            return if is_known(path) { reply::only_get() } else { reply::not_found() };
+            return if is_known(path) || self.profile(path).is_some() {
+                reply::only_get()
+            } else {
+                reply::not_found()
+            };
         }
         let query = Query(parts.uri.query().unwrap_or(""));
+        if let Some(name) = self.profile(path) {
+            return profile::answer(name, &query).await;
+        }
         match path {
             "/metrics" => exposition::scrape(&self.node).await,
             "/health" => health::health(&self.node, &query).await,
@@ -71,6 +85,12 @@ impl Surface {
                 None => reply::not_found(),
             },
         }
+    }
+}
+
+impl Surface {
+    fn profile<'a>(&self, path: &'a str) -> Option<&'a str> {
+        profile::name(path).filter(|_| self.profiles)
     }
 }
 
@@ -103,6 +123,11 @@ fn versions() -> String {
 pub struct Query<'a>(&'a str);
 
 impl<'a> Query<'a> {
+    #[cfg(test)]
+    pub fn of(text: &'a str) -> Self {
+        Self(text)
+    }
+
     fn pairs(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a> {
         self.0.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));

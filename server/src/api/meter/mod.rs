@@ -5,6 +5,7 @@ mod body;
 mod messages;
 mod service;
 mod table;
+mod versions;
 
 pub use body::Metered as MeteredBody;
 pub use service::{Metered, MeteredFuture};

@@ -10,6 +10,7 @@ use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec};
 use prost_reflect::MethodDescriptor;
 use tonic::Code;
 
+use super::versions::{STREAM, UNARY, Versions};
 use crate::api::descriptors::{POOL, grpc_path};
 use crate::clock::{Clock, Tick};
 use crate::metrics;
@@ -103,6 +104,7 @@ const QUICK: &str = "etcdserverpb";
 /// The counters of one method.
 pub struct Method {
     started: IntCounter,
+    versions: &'static Versions,
     handled: Vec<IntCounter>,
     pub(super) received: IntCounter,
     pub(super) sent: IntCounter,
@@ -130,6 +132,7 @@ impl Method {
         let slow = is_quick.then_some(timing.slow);
         let handled = |code: &&str| HANDLED.with_label_values(&[service, name, kind, *code]);
         Self {
+            versions: if kind == "unary" { &UNARY } else { &STREAM },
             started: STARTED.with_label_values(&labels),
             handled: CODES.iter().map(handled).collect(),
             received: RECEIVED.with_label_values(&labels),
@@ -160,6 +163,7 @@ impl Table {
     pub(super) fn begin(&self, path: &str, headers: &HeaderMap) -> Option<Running> {
         let method = self.0.get(path)?.clone();
         method.started.inc();
+        method.versions.count(headers);
         let began = method.clock.as_ref().map_or(Tick::ZERO, Clock::now);
         let span = method.traces.as_ref().map(|traces| traces.begin(path, headers));
         Some(Running { method, began, span, ended: false })

@@ -93,7 +93,6 @@ pub fn compaction() -> Vec<Case> {
         at(20),
         watch(2),
         watch(19),
-        watch(20),
         watch(21),
         Call::Txn(txn(
             vec![],
@@ -108,5 +107,7 @@ pub fn compaction() -> Vec<Case> {
     ]);
     let what = "A hash at the compacted revision: older ones refuse it";
     script.push(Case::since(Call::HashKv(20), (3, 5, 16), what));
+    let what = "A deletion at the compacted revision: older ones have forgotten it";
+    script.push(Case::since(watch(20), (3, 5, 16), what));
     script
 }
