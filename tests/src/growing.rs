@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitStatus;
 
 use anyhow::{Context, Result, ensure};
+use portunus::tls::ClientOptions;
 use portunus_proto::etcdserverpb as pb;
 use tempfile::TempDir;
 use tonic::Code;
@@ -17,6 +18,8 @@ pub struct Growing {
     pub members: Vec<Member>,
     pub peer_urls: Vec<String>,
     more: Vec<String>,
+    /// What the harness shows members that speak TLS.
+    tls: Option<ClientOptions>,
     dir: TempDir,
 }
 
@@ -24,16 +27,25 @@ pub struct Growing {
 pub struct Newcomer {
     pub name: String,
     pub peer_url: String,
-    client: u16,
+    client_url: String,
 }
 
 impl Growing {
     /// As many founders, started and ready; `more` flags go to each member.
     pub fn founded(count: usize, more: &[&str]) -> Result<Self> {
-        let more: Vec<String> = more.iter().map(|flag| (*flag).to_owned()).collect();
-        let mut cluster =
-            Self { members: Vec::new(), peer_urls: Vec::new(), more, dir: tempfile::tempdir()? };
-        let founders: Vec<Newcomer> = (0..count).map(|n| newcomer(&format!("m{n}"))).collect();
+        Self::found(count, more.iter().map(|flag| (*flag).to_owned()).collect(), None)
+    }
+
+    /// The same over TLS, for clients and between members: `more` names the members' certificates.
+    /// The harness shows what `client` has; once there are users it must be root's.
+    pub fn secured(count: usize, more: Vec<String>, client: ClientOptions) -> Result<Self> {
+        Self::found(count, more, Some(client))
+    }
+
+    fn found(count: usize, more: Vec<String>, tls: Option<ClientOptions>) -> Result<Self> {
+        let (members, peer_urls) = (Vec::new(), Vec::new());
+        let mut cluster = Self { members, peer_urls, more, tls, dir: tempfile::tempdir()? };
+        let founders: Vec<Newcomer> = (0..count).map(|n| cluster.nth_newcomer(n)).collect();
         let all: Vec<(String, String)> =
             founders.iter().map(|one| (one.name.clone(), one.peer_url.clone())).collect();
         for founder in founders {
@@ -62,7 +74,22 @@ impl Growing {
 
     /// A member nobody has heard of, named by how many came before.
     pub fn newcomer(&self) -> Newcomer {
-        newcomer(&format!("m{}", self.members.len()))
+        self.nth_newcomer(self.members.len())
+    }
+
+    fn nth_newcomer(&self, n: usize) -> Newcomer {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let [client_url, peer_url] =
+            free_ports().map(|port: u16| format!("{scheme}://127.0.0.1:{port}"));
+        Newcomer { name: format!("m{n}"), peer_url, client_url }
+    }
+
+    /// A connection to the member at `url`.
+    pub async fn connect(&self, url: &str) -> Result<Rpc> {
+        match &self.tls {
+            None => Rpc::connect(url).await,
+            Some(client) => Rpc::secured(url, client).await,
+        }
     }
 
     /// Launches a member that is told of `all`, without waiting for it. Returns its place.
@@ -72,7 +99,7 @@ impl Growing {
         all: &[(String, String)],
         state: &str,
     ) -> Result<usize> {
-        let Newcomer { name, peer_url, client } = newcomer;
+        let Newcomer { name, peer_url, client_url } = newcomer;
         let list: Vec<String> = all.iter().map(|(name, url)| format!("{name}={url}")).collect();
         let mut flags = vec![
             format!("--listen-peer-urls={peer_url}"),
@@ -81,7 +108,7 @@ impl Growing {
             format!("--initial-cluster-state={state}"),
         ];
         flags.extend(self.more.iter().cloned());
-        let mut member = Member::new(&name, self.dir.path(), client, flags);
+        let mut member = Member::at(&name, self.dir.path(), client_url, flags);
         member.launch()?;
         self.members.push(member);
         self.peer_urls.push(peer_url);
@@ -164,10 +191,27 @@ impl Growing {
         .await
     }
 
+    /// Waits until so many voters and nobody else are listed, and each has told its name and
+    /// knows a leader.
+    pub async fn assert_voters(&self, count: usize) {
+        eventually("as many voters", || async {
+            let listed = self.list().await?;
+            ensure!(listed.len() == count, "{listed:?}");
+            ensure!(listed.iter().all(|member| !member.is_learner && !member.name.is_empty()));
+            for member in &listed {
+                let mut rpc = self.connect(&member.client_urls[0]).await?;
+                let status = rpc.maintenance.status(pb::StatusRequest {}).await?.into_inner();
+                ensure!(!status.is_learner && status.leader != 0, "{status:?}");
+            }
+            Ok(())
+        })
+        .await;
+    }
+
     /// A connection to the first member that runs and answers for a quorum.
     pub async fn rpc(&self) -> Result<Rpc> {
         for member in self.members.iter().filter(|member| member.is_running()) {
-            let Ok(mut rpc) = Rpc::connect(&member.client_url).await else { continue };
+            let Ok(mut rpc) = self.connect(&member.client_url).await else { continue };
             let request = pb::MemberListRequest { linearizable: true };
             if rpc.cluster.member_list(request).await.is_ok() {
                 return Ok(rpc);
@@ -199,7 +243,7 @@ impl Growing {
             if leader == n {
                 return Ok(());
             }
-            let mut rpc = Rpc::connect(&self.members[leader].client_url).await?;
+            let mut rpc = self.connect(&self.members[leader].client_url).await?;
             rpc.maintenance.move_leader(pb::MoveLeaderRequest { target_id: id }).await?;
             Ok::<_, anyhow::Error>(())
         })
@@ -215,7 +259,7 @@ impl Growing {
             let revision = now.await?.into_inner().header.context("a header")?.revision;
             let mut seen = None;
             for member in self.members.iter().filter(|member| member.is_running()) {
-                let mut rpc = Rpc::connect(&member.client_url).await?;
+                let mut rpc = self.connect(&member.client_url).await?;
                 let hash = rpc.maintenance.hash_kv(pb::HashKvRequest { revision }).await?;
                 let hash = hash.into_inner();
                 let this = (hash.hash, hash.compact_revision);
@@ -226,9 +270,4 @@ impl Growing {
         })
         .await;
     }
-}
-
-fn newcomer(name: &str) -> Newcomer {
-    let [client, peer] = free_ports();
-    Newcomer { name: name.to_owned(), peer_url: format!("http://127.0.0.1:{peer}"), client }
 }

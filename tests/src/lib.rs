@@ -16,6 +16,7 @@ pub mod snapshots;
 pub mod tally;
 mod until;
 mod usage;
+mod users;
 mod wire;
 
 pub use cluster::Cluster;
@@ -28,4 +29,5 @@ pub use register::{Observed, Recorder, is_linearizable};
 pub use rpc::{Rpc, Seen, events, key_value, key_values, refusal};
 pub use until::{eventually, eventually_within};
 pub use usage::usage;
+pub use users::{Token, Users, login};
 pub use wire::Wire;

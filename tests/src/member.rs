@@ -53,7 +53,11 @@ impl Member {
     /// A member that is not running yet; `flags` are those beside name, data directory and client
     /// URLs.
     pub fn new(name: &str, dir: &Path, client_port: u16, flags: Flags) -> Self {
-        let client_url = format!("http://127.0.0.1:{client_port}");
+        Self::at(name, dir, format!("http://127.0.0.1:{client_port}"), flags)
+    }
+
+    /// The same with its client URL, which may be https.
+    pub fn at(name: &str, dir: &Path, client_url: String, flags: Flags) -> Self {
         let data_dir = dir.join(format!("{name}.portunus"));
         let mut all = vec![
             format!("--name={name}"),

@@ -1,7 +1,8 @@
 //! The generated clients of every service, for requests that a client library cannot express.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use bytes::Bytes;
+use portunus::tls::{ClientOptions, Connector, Dialer, Target};
 use portunus_proto::etcdserverpb as pb;
 use portunus_proto::mvccpb::{Event, KeyValue};
 use prost::Message;
@@ -23,6 +24,15 @@ pub struct Rpc {
 impl Rpc {
     pub async fn connect(url: &str) -> Result<Self> {
         Ok(Self::over(Endpoint::from_shared(url.to_owned())?.connect().await?))
+    }
+
+    /// Connects to an https URL with the certificates of `client`.
+    pub async fn secured(url: &str, client: &ClientOptions) -> Result<Self> {
+        let target: Target = url.parse()?;
+        let connector = Connector::new(Dialer::new(client.clone()), target);
+        let endpoint = connector.endpoint()?;
+        let channel = endpoint.connect_with_connector(connector).await.context("no connection")?;
+        Ok(Self::over(channel))
     }
 
     /// The clients over a connection that is there.

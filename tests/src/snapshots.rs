@@ -23,9 +23,16 @@ pub fn snapshot_done<S: AsRef<OsStr>>(words: impl IntoIterator<Item = S>) -> Res
 
 /// Saves what the server at `url` holds. Returns the file.
 pub fn save(url: &str, dir: &Path) -> Result<PathBuf> {
+    save_as(url, dir, &[])
+}
+
+/// The same with more words: certificates, and a user.
+pub fn save_as(url: &str, dir: &Path, more: &[String]) -> Result<PathBuf> {
     let [number] = free_ports();
     let file = dir.join(format!("{number}.db"));
-    snapshot_done([OsStr::new("save"), file.as_os_str(), "--endpoints".as_ref(), url.as_ref()])?;
+    let mut words = vec!["save".to_owned(), file.display().to_string()];
+    words.extend(["--endpoints".to_owned(), url.to_owned()]);
+    snapshot_done(words.iter().chain(more))?;
     Ok(file)
 }
 

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
-use portunus::tls::{ClientOptions, Connector, Dialer, Target};
+use anyhow::Result;
+use portunus::tls::ClientOptions;
 use portunus_proto::etcdserverpb as pb;
 use portunus_tests::certificates::{Authority, Issued, Wanted};
 use portunus_tests::{Member, Rpc, free_ports};
@@ -39,8 +39,6 @@ impl Site {
         let (url, peer) =
             (format!("https://127.0.0.1:{client}"), format!("http://127.0.0.1:{peer}"));
         let mut flags = vec![
-            format!("--listen-client-urls={url}"),
-            format!("--advertise-client-urls={url}"),
             format!("--listen-peer-urls={peer}"),
             format!("--initial-advertise-peer-urls={peer}"),
             format!("--initial-cluster=m0={peer}"),
@@ -50,9 +48,7 @@ impl Site {
             CHEAP.to_owned(),
         ];
         flags.extend(more.iter().map(|flag| (*flag).to_owned()));
-        let mut member = Member::new("m0", self.dir.path(), client, flags);
-        member.client_url = url;
-        member
+        Member::at("m0", self.dir.path(), url, flags)
     }
 
     async fn connect(&self, member: &Member, common_name: &str) -> Result<Rpc> {
@@ -66,11 +62,7 @@ impl Site {
             trusted_ca_file: Some(self.ca.file()),
             ..ClientOptions::default()
         };
-        let target: Target = member.client_url.parse()?;
-        let connector = Connector::new(Dialer::new(options), target);
-        let endpoint = connector.endpoint()?;
-        let channel = endpoint.connect_with_connector(connector).await.context("no connection")?;
-        Ok(Rpc::over(channel))
+        Rpc::secured(&member.client_url, &options).await
     }
 }
 

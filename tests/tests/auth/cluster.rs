@@ -2,37 +2,23 @@
 
 use anyhow::{Context, Result, ensure};
 use portunus_proto::etcdserverpb as pb;
-use portunus_tests::{Cluster, Rpc, eventually};
+use portunus_tests::{Cluster, Rpc, Users, eventually};
 
 use crate::fixture::{
     CHEAP, DENIED, Token, assert_done, assert_refused, auth_status, login, people, put, range, role,
 };
 
 /// What a member says of auth.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 struct Picture {
     status: (bool, u64),
-    users: Vec<(String, Vec<String>)>,
-    roles: Vec<(String, String)>,
+    users: Users,
 }
 
 async fn picture(url: &str, root: &Token) -> Result<Picture> {
     let mut rpc = Rpc::connect(url).await?;
     let status = auth_status(&mut rpc).await?;
-    let list = root.with(pb::AuthUserListRequest {});
-    let mut users = Vec::new();
-    for name in rpc.auth.user_list(list).await?.into_inner().users {
-        let get = root.with(pb::AuthUserGetRequest { name: name.clone() });
-        users.push((name, rpc.auth.user_get(get).await?.into_inner().roles));
-    }
-    let list = root.with(pb::AuthRoleListRequest {});
-    let mut roles = Vec::new();
-    for role in rpc.auth.role_list(list).await?.into_inner().roles {
-        let get = root.with(pb::AuthRoleGetRequest { role: role.clone() });
-        let perm = rpc.auth.role_get(get).await?.into_inner().perm;
-        roles.push((role, format!("{perm:?}")));
-    }
-    Ok(Picture { status, users, roles })
+    Ok(Picture { status, users: Users::of(&mut rpc, root).await? })
 }
 
 /// The same on each member that runs.

@@ -1,13 +1,12 @@
 //! A member with users, and requests that carry a token.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result};
 use portunus_proto::authpb::{Permission, UserAddOptions, permission::Type};
 use portunus_proto::etcdserverpb as pb;
 use portunus_tests::{Member, Rpc};
+pub use portunus_tests::{Token, login};
 use tempfile::TempDir;
-use tonic::{Code, Request, Status};
+use tonic::{Code, Status};
 
 /// As quick as it gets: what is tested is not the hash.
 pub const CHEAP: &str = "--bcrypt-cost=4";
@@ -42,33 +41,6 @@ impl World {
         let root = login(&mut world.rpc, "root", "root").await?;
         Ok((world, root))
     }
-}
-
-/// What a client sends along; an empty one is not sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Token(pub String);
-
-impl Token {
-    pub fn none() -> Self {
-        Self(String::new())
-    }
-
-    /// The message with this token.
-    pub fn with<T>(&self, message: T) -> Request<T> {
-        let mut request = Request::new(message);
-        request.set_timeout(Duration::from_secs(20));
-        if !self.0.is_empty() {
-            let token = self.0.parse().expect("tokens are plain text");
-            request.metadata_mut().insert("token", token);
-        }
-        request
-    }
-}
-
-pub async fn login(rpc: &mut Rpc, name: &str, password: &str) -> Result<Token, Status> {
-    let (name, password) = (name.to_owned(), password.to_owned());
-    let answer = rpc.auth.authenticate(pb::AuthenticateRequest { name, password }).await?;
-    Ok(Token(answer.into_inner().token))
 }
 
 pub fn user(name: &str, password: &str) -> pb::AuthUserAddRequest {

@@ -120,7 +120,8 @@ async fn a_token_that_is_not_used_ends() -> Result<()> {
     let (mut world, _) = World::guarded(&["--auth-token-ttl=1"]).await?;
     let rpc = world.rpc.clone();
     let token = login(&mut world.rpc, "ada", "secret").await?;
-    // Looking at it would be using it, so each look takes a token that was left alone longer.
+    // Looking at it would be using it, so there is nothing to poll: each look takes a token of its
+    // own that was left alone for longer than its time.
     eventually("a token that ended", || async {
         let mut rpc = rpc.clone();
         let fresh = login(&mut rpc, "ada", "secret").await?;
@@ -144,6 +145,7 @@ async fn a_token_that_is_used_goes_on() -> Result<()> {
         let token = login(&mut rpc, "ada", "secret").await?;
         let (begun, mut last, mut longest) = (Instant::now(), Instant::now(), Duration::ZERO);
         while begun.elapsed() < TTL * 2 {
+            // Between two uses; that it was no longer than it should is looked at below.
             tokio::time::sleep(TTL / 20).await;
             let used = rpc.kv.put(token.with(put("a/k"))).await;
             longest = longest.max(last.elapsed());

@@ -13,6 +13,8 @@ mod restricted;
 mod signed;
 mod users;
 mod watches;
+mod whole_life;
+mod writer;
 
 /// A recipe that adds to `KEY`, one that tells its caller, and others.
 const PROBE: &str = env!("PLUGIN_PROBE");

@@ -62,6 +62,7 @@ pub async fn harm(
         println!("{kind:?} of {member}, {leader} leads");
         begin(cluster, wires, member, kind)?;
         // How long it lasts is part of the draw: shorter and longer than an election and a lease.
+        // What must hold afterwards is waited for by itself.
         tokio::time::sleep(Duration::from_millis(draw.random_range(300..6000))).await;
         end(cluster, wires, member, kind)?;
         cluster.leader().await;

@@ -22,7 +22,11 @@ use crate::session::{Clock, Lease, Stop, connect, soon, within};
 
 const LEASE_SECONDS: i64 = 3;
 const WAIT: Duration = Duration::from_secs(20);
+/// After a failure, before the next turn.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long a client is stopped that oversleeps: the fault itself, so nothing is looked at
+/// meanwhile. The test goes on until one of them was late and was told so.
+const STOPPED: Duration = Duration::from_secs(LEASE_SECONDS as u64 * 2);
 
 pub struct User {
     id: u32,
@@ -91,7 +95,7 @@ impl User {
             Ending::Vanish => {}
             Ending::Release => self.release(key, &lease).await?,
             Ending::Oversleep => {
-                tokio::time::sleep(Duration::from_secs(LEASE_SECONDS as u64 * 2)).await;
+                tokio::time::sleep(STOPPED).await;
                 self.write(token).await;
             }
         }

@@ -23,7 +23,10 @@ use crate::session::{Clock, Lease, Stop, connect, soon, within};
 const CLAIM_SECONDS: i64 = 3;
 /// A consumer that waits asks again after this long, as one that has something else to do.
 const WAIT: Duration = Duration::from_secs(4);
+/// After a failure, before it asks again.
 const PAUSE: Duration = Duration::from_millis(50);
+/// Between two items of a producer: the load's own pace, so that consumers keep up.
+const PACE: Duration = Duration::from_millis(15);
 
 /// Puts items in until it is told to stop. Each has an id of its own, so that asking again is safe.
 pub async fn produce(id: u32, url: String, record: Arc<Mutex<Record>>, stop: Stop) -> Result<()> {
@@ -49,7 +52,7 @@ pub async fn produce(id: u32, url: String, record: Arc<Mutex<Record>>, stop: Sto
         };
         let number = enqueued.ids.first().copied().context("one item")?;
         record.lock().enqueued.insert(payload, number);
-        tokio::time::sleep(Duration::from_millis(15)).await;
+        tokio::time::sleep(PACE).await;
     }
     Ok(())
 }

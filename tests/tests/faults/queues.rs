@@ -20,6 +20,8 @@ const PRODUCERS: usize = 2;
 const CONSUMERS: usize = 6;
 /// Acknowledgements between two faults.
 const STEP: usize = 60;
+/// Between two changes of the condition: the load's own pace, so that items leave under each.
+const PACE: Duration = Duration::from_millis(60);
 /// Far more than the last claims take to end and their items to be worked off.
 const DRAINED_WITHIN: Duration = Duration::from_secs(90);
 
@@ -41,7 +43,7 @@ async fn rule(cluster_urls: Vec<String>, stop: Stop) -> Result<()> {
                 client.put("jobs/condition", condition, None).await.map(drop)
             }
         };
-        tokio::time::sleep(Duration::from_millis(60)).await;
+        tokio::time::sleep(PACE).await;
     }
     loop {
         if client.put("jobs/condition", "", None).await.is_ok() {

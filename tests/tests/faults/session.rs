@@ -15,6 +15,7 @@ use tonic::transport::{Channel, Endpoint};
 
 /// How long a client waits for what does not wait by itself.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// Several times within the shortest lease.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_millis(400);
 
 /// The clock of all clients of one test.

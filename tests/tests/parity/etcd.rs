@@ -20,22 +20,23 @@ pub struct Etcd {
 
 impl Etcd {
     /// `None`, and a line that says so, when there is no etcd on this machine.
-    pub async fn start() -> Option<Self> {
+    pub async fn start(more: &[&str]) -> Option<Self> {
         let (program, version) = find()?;
-        Some(Self::launch(&program, version, Home::new()).await)
+        Some(Self::launch(&program, version, Home::new(), more).await)
     }
 
     /// One whose data is restored from a snapshot by etcd's own tool.
-    pub async fn restored(snapshot: &Path) -> Option<Self> {
+    pub async fn restored(snapshot: &Path, more: &[&str]) -> Option<Self> {
         let (program, version) = find()?;
         let home = Home::new();
         restore(&program, snapshot, &home);
-        Some(Self::launch(&program, version, home).await)
+        Some(Self::launch(&program, version, home, more).await)
     }
 
-    async fn launch(program: &Path, version: Version, home: Home) -> Self {
+    async fn launch(program: &Path, version: Version, home: Home, more: &[&str]) -> Self {
         let child = Command::new(program)
             .args(home.founding())
+            .args(more)
             .args([
                 format!("--listen-client-urls={}", home.client_url),
                 format!("--advertise-client-urls={}", home.client_url),
@@ -57,6 +58,25 @@ impl Etcd {
         })
         .await;
         etcd
+    }
+}
+
+/// The release of etcd on this machine; `None`, and a line that says so, when there is none.
+pub fn installed() -> Option<Version> {
+    find().map(|(_, version)| version)
+}
+
+/// Flags with which this etcd keeps what is left of a lease; `None` where it cannot.
+pub fn lease_checkpoints(version: Version) -> Option<&'static [&'static str]> {
+    match version {
+        (3, 6.., _) | (4.., ..) => {
+            Some(&["--feature-gates=LeaseCheckpoint=true,LeaseCheckpointPersist=true"])
+        }
+        (3, 4, 20..) | (3, 5, 2..) => Some(&[
+            "--experimental-enable-lease-checkpoint",
+            "--experimental-enable-lease-checkpoint-persist",
+        ]),
+        _ => None,
     }
 }
 

@@ -7,7 +7,9 @@ mod call;
 mod edges;
 mod etcd;
 mod generator;
+mod leases;
 mod moves;
+mod picture;
 mod render;
 mod side;
 mod watching;
@@ -37,7 +39,7 @@ async fn random_requests_are_answered_as_by_etcd() {
 }
 
 async fn compare(script: Vec<Case>) {
-    let Some(etcd) = Etcd::start().await else { return };
+    let Some(etcd) = Etcd::start(&[]).await else { return };
     let dir = tempfile::tempdir().unwrap();
     let member = Member::single(dir.path(), &[]).unwrap();
     let mut theirs = Side::connect(&etcd.client_url).await;

@@ -1,226 +1,244 @@
 //! A deployment moves from a real etcd to this server and back, with its revisions, history,
-//! leases and compactions. At each stop everything is as it was at the one before.
+//! leases, compactions, users and what these may do. At each stop everything is as it was at the
+//! one before.
 
 use std::path::Path;
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
+use futures::{TryStreamExt, stream};
+use portunus_proto::authpb::{Permission, permission::Type};
 use portunus_proto::etcdserverpb as pb;
-use portunus_tests::snapshots::{hash_kv, restored, revision, save};
-use portunus_tests::{Rpc, Seen, events, eventually, key_values};
-use tokio_stream::wrappers::ReceiverStream;
+use portunus_tests::snapshots::{hash_kv, restored, revision, save, save_as};
+use portunus_tests::{Rpc, Token, eventually, login, refusal};
+use tonic::Code;
 
+use crate::auth::moves::{ROOT, assert_guarded, people};
 use crate::etcd::Etcd;
+use crate::picture::{Picture, is_same};
 
-/// How many keys are moved; more than the default is for the benchmark of a release.
+/// How many keys are moved; 100000 is for a release.
 const KEYS: &str = "MOVE_KEYS";
-const KEYS_DEFAULT: usize = 3_000;
+const KEYS_DEFAULT: usize = 20_000;
 /// Puts in one transaction.
 const BATCH: usize = 100;
+/// Transactions under way at once, so that they share what their logs write.
+const AT_ONCE: usize = 8;
 const LEASES: i64 = 20;
+/// Users who may read a part of the keys each.
+const TEAMS: usize = 40;
+/// As quick as it gets: what is tested is not the hash.
+const CHEAP: &str = "--bcrypt-cost=4";
 
 fn keys() -> usize {
     std::env::var(KEYS).ok().and_then(|keys| keys.parse().ok()).unwrap_or(KEYS_DEFAULT)
 }
 
-/// Everything that may be asked of a server about its past and present.
-#[derive(Debug, PartialEq)]
-struct Picture {
-    hash: pb::HashKvResponse,
-    /// All key-values, now and at older revisions.
-    ranges: Vec<(i64, Vec<portunus_proto::mvccpb::KeyValue>)>,
-    /// Each lease with its granted time and its keys.
-    leases: Vec<(i64, i64, Vec<Vec<u8>>)>,
-    /// Everything since the compaction.
-    events: Vec<Seen>,
-    alarms: Vec<pb::AlarmMember>,
+/// Where the deployment is at the moment, seen by root.
+struct Stop<'a> {
+    name: &'a str,
+    url: &'a str,
+    rpc: Rpc,
+    root: Token,
+    since: Instant,
 }
 
-async fn put_all(rpc: &mut Rpc, round: usize) -> Result<()> {
-    let numbers: Vec<usize> = (0..keys()).collect();
-    for batch in numbers.chunks(BATCH) {
-        let puts = batch.iter().map(|n| {
-            let lease = if n % 7 == 0 { 1 + (*n as i64 % LEASES) } else { 0 };
-            let put = pb::PutRequest {
-                key: format!("key/{n:08}").into(),
-                value: format!("{round}-{n}").into(),
-                lease,
-                ..Default::default()
-            };
-            pb::RequestOp { request: Some(pb::request_op::Request::RequestPut(put)) }
-        });
-        let txn = pb::TxnRequest { success: puts.collect(), ..Default::default() };
-        rpc.kv.txn(txn).await?;
+impl<'a> Stop<'a> {
+    async fn at(name: &'a str, url: &'a str) -> Result<Self> {
+        let mut rpc = Rpc::connect(url).await?;
+        let root = login(&mut rpc, "root", "toor").await.context(name.to_owned())?;
+        Ok(Self { name, url, rpc, root, since: Instant::now() })
     }
-    Ok(())
-}
 
-async fn delete(rpc: &mut Rpc, from: &str, to: &str) -> Result<i64> {
-    let request = pb::DeleteRangeRequest {
-        key: from.to_owned().into(),
-        range_end: to.to_owned().into(),
-        prev_kv: false,
-    };
-    let deleted = rpc.kv.delete_range(request).await?.into_inner();
-    ensure!(deleted.deleted > 0, "nothing from {from} to {to}");
-    Ok(deleted.header.context("header")?.revision)
-}
+    async fn picture(&mut self) -> Result<Picture> {
+        let picture = Picture::of(&mut self.rpc, &self.root).await?;
+        let (keys, events) = (picture.keys(), picture.events());
+        println!("{}: {keys} keys, {events} events, {:?}", self.name, self.since.elapsed());
+        Ok(picture)
+    }
 
-/// A history with leases, overwritten and deleted keys, a compaction, and more after it.
-async fn live(url: &str, round: usize) -> Result<()> {
-    let mut rpc = Rpc::connect(url).await?;
-    for id in 1..=LEASES {
-        let grant = pb::LeaseGrantRequest { ttl: 100_000 + id, id };
-        if round == 0 {
-            rpc.lease.lease_grant(grant).await?;
+    /// What is here is what was there, and who may do what is the same too.
+    async fn assert_is(&mut self, before: &Picture) -> Result<()> {
+        before.assert_is(self.name, &self.picture().await?);
+        self.assert_teams().await?;
+        // Writes, so it comes last.
+        assert_guarded(self.name, self.url).await
+    }
+
+    fn save(&self, dir: &Path) -> Result<std::path::PathBuf> {
+        let file = save_as(self.url, dir, &[format!("--user={ROOT}")])?;
+        println!("{}: {} bytes saved", self.name, std::fs::metadata(&file)?.len());
+        Ok(file)
+    }
+
+    /// Some of the users get in by their passwords, read what is theirs, and do nothing else.
+    async fn assert_teams(&self) -> Result<()> {
+        let mut rpc = self.rpc.clone();
+        for n in [0, TEAMS / 2, TEAMS - 1] {
+            let (name, mine, others) = (team(n), span(n), span((n + 1) % TEAMS));
+            let own = login(&mut rpc, &name, &format!("{name}'s")).await.context(name.clone())?;
+            let read = rpc.kv.range(own.with(mine.clone())).await?.into_inner();
+            let all = rpc.kv.range(self.root.with(mine.clone())).await?.into_inner();
+            ensure!(read.kvs == all.kvs && read.count > 0, "{name}: {} keys", read.count);
+            let put = pb::PutRequest { key: mine.key, ..Default::default() };
+            let refused = [
+                refusal(rpc.kv.range(own.with(others)).await),
+                refusal(rpc.kv.put(own.with(put)).await),
+            ];
+            let denied = (Code::PermissionDenied, "etcdserver: permission denied".to_owned());
+            ensure!(refused == [denied.clone(), denied], "{name} at {}: {refused:?}", self.name);
         }
+        Ok(())
     }
-    // One more for each round, which ends with it and takes its key along.
-    let short = LEASES + 1 + round as i64;
-    rpc.lease.lease_grant(pb::LeaseGrantRequest { ttl: 100_000, id: short }).await?;
-    let leased = pb::PutRequest { key: "leased".into(), lease: short, ..pb::PutRequest::default() };
-    rpc.kv.put(leased).await?;
-    put_all(&mut rpc, round).await?;
-    let (gone, back) = ("key/00000500", "key/00000600");
-    delete(&mut rpc, gone, back).await?;
-    put_all(&mut rpc, round + 1).await?;
-    let mark = delete(&mut rpc, "key/00000700", "key/00000710").await?;
-    let compaction = pb::CompactionRequest { revision: mark, physical: true };
-    rpc.kv.compact(compaction).await?;
-    delete(&mut rpc, gone, back).await?;
-    let revoke = pb::LeaseRevokeRequest { id: short };
-    rpc.lease.lease_revoke(revoke).await?;
-    let put = pb::PutRequest { key: gone.into(), value: "again".into(), ..Default::default() };
-    rpc.kv.put(put).await?;
+
+    /// Puts the first `count` keys.
+    async fn put_all(&self, round: usize, count: usize) -> Result<()> {
+        let numbers: Vec<usize> = (0..count).collect();
+        let txns = numbers.chunks(BATCH).map(|batch| {
+            let puts = batch.iter().map(|n| {
+                let lease = if n % 7 == 0 { 1 + (*n as i64 % LEASES) } else { 0 };
+                let put = pb::PutRequest {
+                    key: key(*n).into(),
+                    value: format!("{round}-{n}").into(),
+                    lease,
+                    ..Default::default()
+                };
+                pb::RequestOp { request: Some(pb::request_op::Request::RequestPut(put)) }
+            });
+            Ok(pb::TxnRequest { success: puts.collect(), ..Default::default() })
+        });
+        let put = |txn| {
+            let (mut kv, request) = (self.rpc.kv.clone(), self.root.with(txn));
+            async move { kv.txn(request).await.map(drop).context("a transaction") }
+        };
+        stream::iter(txns).try_for_each_concurrent(AT_ONCE, put).await
+    }
+
+    async fn delete(&mut self, from: &str, to: &str) -> Result<i64> {
+        let request = pb::DeleteRangeRequest {
+            key: from.to_owned().into(),
+            range_end: to.to_owned().into(),
+            prev_kv: false,
+        };
+        let deleted = self.rpc.kv.delete_range(self.root.with(request)).await?.into_inner();
+        ensure!(deleted.deleted > 0, "nothing from {from} to {to}");
+        Ok(deleted.header.context("header")?.revision)
+    }
+
+    /// A history with leases, overwritten and deleted keys, a compaction, and more after it.
+    async fn live(&mut self, round: usize) -> Result<()> {
+        let begun = Instant::now();
+        for id in 1..=LEASES {
+            let grant = pb::LeaseGrantRequest { ttl: 100_000 + id, id };
+            if round == 0 {
+                self.rpc.lease.lease_grant(self.root.with(grant)).await?;
+            }
+        }
+        // One more for each round, which ends with it and takes its key along.
+        let short = LEASES + 1 + round as i64;
+        let grant = pb::LeaseGrantRequest { ttl: 100_000, id: short };
+        self.rpc.lease.lease_grant(self.root.with(grant)).await?;
+        let leased = pb::PutRequest { key: "leased".into(), lease: short, ..Default::default() };
+        self.rpc.kv.put(self.root.with(leased)).await?;
+        self.put_all(round, keys()).await?;
+        let (gone, back) = ("key/00000500", "key/00000600");
+        self.delete(gone, back).await?;
+        self.put_all(round + 1, keys()).await?;
+        let mark = self.delete("key/00000700", "key/00000710").await?;
+        let compaction = pb::CompactionRequest { revision: mark, physical: true };
+        self.rpc.kv.compact(self.root.with(compaction)).await?;
+        self.put_all(round + 2, keys() / 10).await?;
+        self.delete(gone, back).await?;
+        let revoke = pb::LeaseRevokeRequest { id: short };
+        self.rpc.lease.lease_revoke(self.root.with(revoke)).await?;
+        let put = pb::PutRequest { key: gone.into(), value: "again".into(), ..Default::default() };
+        self.rpc.kv.put(self.root.with(put)).await?;
+        println!("{}: lived for {:?}", self.name, begun.elapsed());
+        Ok(())
+    }
+}
+
+fn key(n: usize) -> String {
+    format!("key/{n:08}")
+}
+
+fn team(n: usize) -> String {
+    format!("team-{n:02}")
+}
+
+/// The keys of a team.
+fn span(n: usize) -> pb::RangeRequest {
+    let from = |n: usize| key(n * keys() / TEAMS).into();
+    pb::RangeRequest { key: from(n), range_end: from(n + 1), ..Default::default() }
+}
+
+/// A user and a role for each team, while everybody may still make them.
+async fn teams(rpc: &mut Rpc) -> Result<()> {
+    for n in 0..TEAMS {
+        let (name, pb::RangeRequest { key, range_end, .. }) = (team(n), span(n));
+        let password = format!("{name}'s");
+        let add = pb::AuthUserAddRequest { name: name.clone(), password, ..Default::default() };
+        rpc.auth.user_add(add).await?;
+        rpc.auth.role_add(pb::AuthRoleAddRequest { name: name.clone() }).await?;
+        let perm = Permission { perm_type: Type::Read.into(), key, range_end };
+        let allow = pb::AuthRoleGrantPermissionRequest { name: name.clone(), perm: Some(perm) };
+        rpc.auth.role_grant_permission(allow).await?;
+        let grant = pb::AuthUserGrantRoleRequest { user: name.clone(), role: name };
+        rpc.auth.user_grant_role(grant).await?;
+    }
     Ok(())
-}
-
-async fn picture(url: &str, full: bool) -> Result<Picture> {
-    let mut rpc = Rpc::connect(url).await?;
-    let hash = hash_kv(url, 0).await?;
-    let now = range(&mut rpc, 0).await?;
-    let mut ranges = vec![(0, now.1)];
-    let (head, compacted) = (now.0, hash.compact_revision);
-    for revision in (compacted.max(1)..=head).step_by(((head - compacted) as usize / 7).max(1)) {
-        ranges.push((revision, range(&mut rpc, revision).await?.1));
-    }
-    let mut leases = Vec::new();
-    let all = rpc.lease.lease_leases(pb::LeaseLeasesRequest {}).await?.into_inner().leases;
-    for lease in all {
-        let request = pb::LeaseTimeToLiveRequest { id: lease.id, keys: true };
-        let left = rpc.lease.lease_time_to_live(request).await?.into_inner();
-        let mut keys: Vec<Vec<u8>> = left.keys.iter().map(|key| key.to_vec()).collect();
-        keys.sort();
-        leases.push((lease.id, left.granted_ttl, keys));
-    }
-    leases.sort();
-    let list = pb::AlarmRequest::default();
-    let alarms = rpc.maintenance.alarm(list).await?.into_inner().alarms;
-    let events = if full { events_since(&mut rpc, compacted + 1, head).await? } else { vec![] };
-    Ok(Picture { hash, ranges, leases, events, alarms })
-}
-
-async fn range(
-    rpc: &mut Rpc,
-    revision: i64,
-) -> Result<(i64, Vec<portunus_proto::mvccpb::KeyValue>)> {
-    let all = pb::RangeRequest {
-        key: b"\0"[..].into(),
-        range_end: b"\0"[..].into(),
-        revision,
-        ..Default::default()
-    };
-    let answer = rpc.kv.range(all).await?.into_inner();
-    Ok((answer.header.context("header")?.revision, key_values(&answer.kvs)))
-}
-
-async fn events_since(rpc: &mut Rpc, from: i64, to: i64) -> Result<Vec<Seen>> {
-    let create = pb::WatchCreateRequest {
-        key: b"\0"[..].into(),
-        range_end: b"\0"[..].into(),
-        start_revision: from,
-        prev_kv: true,
-        ..Default::default()
-    };
-    let create = pb::watch_request::RequestUnion::CreateRequest(create);
-    let (requests, receiver) = tokio::sync::mpsc::channel(1);
-    requests.send(pb::WatchRequest { request_union: Some(create) }).await?;
-    let mut answers = rpc.watch.watch(ReceiverStream::new(receiver)).await?.into_inner();
-    let mut seen = Vec::new();
-    while seen.last().is_none_or(|last: &Seen| last.kv.mod_revision < to) {
-        let answer = answers.message().await?.context("the watch goes on")?;
-        ensure!(!answer.canceled, "{}", answer.cancel_reason);
-        seen.extend(events(&answer.events));
-    }
-    Ok(seen)
-}
-
-/// Of what revision a hash is, only newer etcds say.
-fn is_same(one: &pb::HashKvResponse, other: &pb::HashKvResponse) -> bool {
-    let at = [one.hash_revision, other.hash_revision];
-    let is_told = !at.contains(&0);
-    (one.hash, one.compact_revision) == (other.hash, other.compact_revision)
-        && (!is_told || at[0] == at[1])
-}
-
-/// Compares without printing thousands of keys.
-fn assert_same(stop: &str, expected: &Picture, found: &Picture) {
-    assert!(is_same(&expected.hash, &found.hash), "{stop}: {:?}, {:?}", expected.hash, found.hash);
-    assert_eq!(expected.leases, found.leases, "{stop}: the leases");
-    assert_eq!(expected.alarms, found.alarms, "{stop}: the alarms");
-    let mut ranges = expected.ranges.iter().zip(&found.ranges);
-    assert_eq!(expected.ranges.len(), found.ranges.len(), "{stop}");
-    let differs = ranges.find(|(expected, found)| expected != found).map(|(e, _)| e.0);
-    assert_eq!(differs, None, "{stop}: the keys at this revision");
-    let mut events = expected.events.iter().zip(&found.events);
-    let differs = events.find(|(expected, found)| expected != found);
-    assert_eq!(differs, None, "{stop}: this event");
-    assert_eq!(expected.events.len(), found.events.len(), "{stop}: the events");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deployment_moves_here_and_back_with_its_history() -> Result<()> {
-    let Some(etcd) = Etcd::start().await else { return Ok(()) };
+    let Some(etcd) = Etcd::start(&[CHEAP]).await else { return Ok(()) };
     let dir = tempfile::tempdir()?;
-    live(&etcd.client_url, 0).await?;
-    let file = save(&etcd.client_url, dir.path())?;
-    let at_etcd = picture(&etcd.client_url, true).await?;
-    println!("{:?}: {} bytes", etcd.version, std::fs::metadata(&file)?.len());
+    let mut rpc = Rpc::connect(&etcd.client_url).await?;
+    teams(&mut rpc).await?;
+    people(&mut rpc).await?;
+    let mut stop = Stop::at("etcd", &etcd.client_url).await?;
+    stop.live(0).await?;
+    stop.assert_teams().await?;
+    let file = stop.save(dir.path())?;
+    let at_etcd = stop.picture().await?;
+    ensure!(at_etcd.keys() > keys() - 2 * BATCH && at_etcd.events() > keys() / 10);
     drop(etcd);
 
-    let mut members = restored(&file, dir.path(), 1, &[])?;
-    let mut member = members.remove(0);
+    let mut member = restored(&file, dir.path(), 1, &[])?.remove(0);
     member.start()?;
-    assert_same("from etcd to us", &at_etcd, &picture(&member.client_url, true).await?);
+    let mut stop = Stop::at("from etcd to us", &member.client_url).await?;
+    stop.assert_is(&at_etcd).await?;
     // What is written here afterwards goes back too.
-    live(&member.client_url, 2).await?;
-    let file = save(&member.client_url, dir.path())?;
-    let ours = picture(&member.client_url, true).await?;
-    assert!(ours.hash.compact_revision > at_etcd.hash.compact_revision);
+    stop.live(2).await?;
+    let file = stop.save(dir.path())?;
+    let ours = stop.picture().await?;
+    ensure!(ours.hash.compact_revision > at_etcd.hash.compact_revision);
     member.kill()?;
 
-    let etcd = Etcd::restored(&file).await.context("it was there before")?;
-    assert_same("from us to etcd", &ours, &picture(&etcd.client_url, true).await?);
-    live(&etcd.client_url, 4).await?;
-    let once_more = Path::new("once more");
-    std::fs::create_dir(dir.path().join(once_more))?;
-    let file = save(&etcd.client_url, &dir.path().join(once_more))?;
-    let at_etcd = picture(&etcd.client_url, true).await?;
+    let etcd = Etcd::restored(&file, &[CHEAP]).await.context("it was there before")?;
+    let mut stop = Stop::at("from us to etcd", &etcd.client_url).await?;
+    stop.assert_is(&ours).await?;
+    stop.live(4).await?;
+    let again = dir.path().join("again");
+    std::fs::create_dir(&again)?;
+    let file = stop.save(&again)?;
+    let at_etcd = stop.picture().await?;
     drop(etcd);
-    let mut member = restored(&file, &dir.path().join(once_more), 1, &[])?.remove(0);
+    let mut member = restored(&file, &again, 1, &[])?.remove(0);
     member.start()?;
-    assert_same("and here again", &at_etcd, &picture(&member.client_url, true).await?);
-    Ok(())
+    Stop::at("and here again", &member.client_url).await?.assert_is(&at_etcd).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_etcd_moves_too() -> Result<()> {
-    let Some(etcd) = Etcd::start().await else { return Ok(()) };
+    let Some(etcd) = Etcd::start(&[]).await else { return Ok(()) };
     let dir = tempfile::tempdir()?;
     let file = save(&etcd.client_url, dir.path())?;
     assert_eq!(revision(&file)?, 0, "etcd writes none before the first put");
     let mut member = restored(&file, dir.path(), 1, &[])?.remove(0);
     member.start()?;
-    let expected = picture(&etcd.client_url, false).await?;
+    let mut rpc = Rpc::connect(&etcd.client_url).await?;
+    let expected = Picture::of(&mut rpc, &Token::none()).await?;
     eventually("the same hash", || async {
         let found = hash_kv(&member.client_url, 0).await?;
         ensure!(is_same(&found, &expected.hash), "{found:?}");

@@ -10,15 +10,15 @@ use serde_json::{Value, json};
 
 use crate::commands::Shell;
 
-struct Deployed {
+pub struct Deployed {
     _member: Member,
-    client: Client,
-    shell: Shell,
+    pub client: Client,
+    pub shell: Shell,
 }
 
 impl Deployed {
     /// A member with one plugin of its own.
-    async fn new(dir: &Path, builtin: &str, options: &[&str]) -> Result<Self> {
+    pub async fn new(dir: &Path, builtin: &str, options: &[&str]) -> Result<Self> {
         let member = Member::single(dir, &[])?;
         let shell = Shell::of(&member);
         let source = format!("builtin:{builtin}");
@@ -31,7 +31,7 @@ impl Deployed {
         put.map(drop).map_err(|error| error.to_string())
     }
 
-    async fn value(&mut self, key: &str) -> Result<Option<String>> {
+    pub async fn value(&mut self, key: &str) -> Result<Option<String>> {
         let got = self.client.get(key, None).await?;
         Ok(got.kvs().first().map(|kv| kv.value_str().map(str::to_owned)).transpose()?)
     }

@@ -10,6 +10,7 @@ mod commands;
 mod facts;
 mod lifecycle;
 mod new_crate;
+mod value_guard;
 
 use anyhow::{Context, Result};
 use etcd_client::Client;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
-use portunus::tls::{ClientOptions, Connector, Dialer, Target};
+use anyhow::Result;
+use portunus::tls::ClientOptions;
 use portunus_proto::etcdserverpb::PutRequest;
 use portunus_tests::certificates::{Authority, Issued, Wanted};
 use portunus_tests::{Member, Rpc, free_ports};
@@ -40,8 +40,6 @@ impl Site {
         let (url, peer_url) =
             (format!("https://127.0.0.1:{client}"), format!("http://127.0.0.1:{peer}"));
         let mut all = vec![
-            format!("--listen-client-urls={url}"),
-            format!("--advertise-client-urls={url}"),
             format!("--listen-peer-urls={peer_url}"),
             format!("--initial-advertise-peer-urls={peer_url}"),
             format!("--initial-cluster=m0={peer_url}"),
@@ -51,9 +49,7 @@ impl Site {
         all.extend(flags.iter().cloned());
         // Each with data of its own.
         let dir = self.path().join(client.to_string());
-        let mut member = Member::new("m0", &dir, client, all);
-        member.client_url = url;
-        member
+        Member::at("m0", &dir, url, all)
     }
 
     /// Flags that make a member ask for certificates of this authority.
@@ -77,11 +73,7 @@ pub fn flag(name: &str, path: &Path) -> String {
 
 /// Connects and puts a key: in TLS 1.3 a client hears of its refusal only with the first answer.
 pub async fn put(url: &str, options: ClientOptions) -> Result<Rpc> {
-    let target: Target = url.parse()?;
-    let connector = Connector::new(Dialer::new(options), target);
-    let endpoint = connector.endpoint()?;
-    let channel = endpoint.connect_with_connector(connector).await.context("no connection")?;
-    let mut rpc = Rpc::over(channel);
+    let mut rpc = Rpc::secured(url, &options).await?;
     rpc.kv.put(PutRequest { key: "k".into(), value: "v".into(), ..PutRequest::default() }).await?;
     Ok(rpc)
 }

@@ -2,7 +2,7 @@
 //! compared; and a deployment with users that moves here and back.
 
 mod asked;
-mod moves;
+pub mod moves;
 mod script;
 
 use asked::Side;
@@ -13,7 +13,7 @@ use crate::etcd::Etcd;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn users_are_treated_as_by_etcd() {
-    let Some(etcd) = Etcd::start().await else { return };
+    let Some(etcd) = Etcd::start(&[]).await else { return };
     let dir = tempfile::tempdir().unwrap();
     let member = Member::single(dir.path(), &["--bcrypt-cost=4"]).unwrap();
     let mut theirs = Side::connect(&etcd.client_url).await;

@@ -12,7 +12,11 @@ use tonic::{Code, Request};
 
 use crate::etcd::Etcd;
 
-async fn people(rpc: &mut Rpc) -> Result<()> {
+/// Name and password.
+pub const ROOT: &str = "root:toor";
+
+/// `root`, and `ada` who has all of `a/`. Auth is on afterwards.
+pub async fn people(rpc: &mut Rpc) -> Result<()> {
     let auth = &mut rpc.auth;
     for (name, password) in [("root", "toor"), ("ada", "secret")] {
         let (name, password) = (name.to_owned(), password.to_owned());
@@ -32,7 +36,7 @@ async fn people(rpc: &mut Rpc) -> Result<()> {
 }
 
 /// `ada` gets in by her password and has what is hers.
-async fn assert_guarded(stop: &str, url: &str) -> Result<()> {
+pub async fn assert_guarded(stop: &str, url: &str) -> Result<()> {
     let mut rpc = Rpc::connect(url).await?;
     let login = pb::AuthenticateRequest { name: "ada".into(), password: "secret".into() };
     let token = rpc.auth.authenticate(login).await.context(stop.to_owned())?.into_inner().token;
@@ -69,14 +73,14 @@ fn save(url: &str, dir: &Path, name: &str) -> Result<PathBuf> {
     let wrong = command("root:secret")?;
     let said = String::from_utf8_lossy(&wrong.stderr).into_owned();
     ensure!(!wrong.status.success() && said.contains("--user is not let in"), "{said}");
-    let saved = command("root:toor")?;
+    let saved = command(ROOT)?;
     ensure!(saved.status.success(), "{}", String::from_utf8_lossy(&saved.stderr));
     Ok(file)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn users_move_here_and_back() -> Result<()> {
-    let Some(etcd) = Etcd::start().await else { return Ok(()) };
+    let Some(etcd) = Etcd::start(&[]).await else { return Ok(()) };
     let dir = tempfile::tempdir()?;
     people(&mut Rpc::connect(&etcd.client_url).await?).await?;
     assert_guarded("at etcd", &etcd.client_url).await?;
@@ -87,6 +91,6 @@ async fn users_move_here_and_back() -> Result<()> {
     assert_guarded("here", &member.client_url).await?;
     let file = save(&member.client_url, dir.path(), "of-ours")?;
     member.kill()?;
-    let etcd = Etcd::restored(&file).await.context("it was there before")?;
+    let etcd = Etcd::restored(&file, &[]).await.context("it was there before")?;
     assert_guarded("at etcd again", &etcd.client_url).await
 }
