@@ -84,8 +84,10 @@ pub async fn cpu(span: Duration) -> Result<Vec<u8>, Error> {
         let report = guard.report().build_unresolved()?;
         let mut profile = StackProfile::default();
         for (stack, samples) in report.data {
-            // The profile has the outermost call first, the unwinder the innermost.
-            let addrs = stack.frames.iter().rev().map(|frame| frame.ip() as usize).collect();
+            // The profile has the outermost call first, the unwinder the innermost; behind the
+            // outermost it may tell of a call from nowhere.
+            let calls = stack.frames.iter().rev().map(|frame| frame.ip() as usize);
+            let addrs = calls.filter(|address| *address != 0).collect();
             let weight = samples as f64 * NANOS_A_SAMPLE;
             profile.push_stack(WeightedStack { addrs, weight }, None);
         }
