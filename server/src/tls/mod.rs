@@ -6,6 +6,7 @@
 //! connection.
 
 mod acceptor;
+mod authority;
 mod certificate;
 mod connection;
 mod connector;

@@ -17,6 +17,7 @@ use rustls::{
     SignatureScheme,
 };
 
+use super::authority::{Purpose, unless_trusted_itself};
 use super::certificate::Facts;
 use super::files::{LoadError, revoked};
 
@@ -88,6 +89,7 @@ impl Demands {
 #[derive(Debug)]
 pub struct ClientCheck {
     chain: Arc<dyn ClientCertVerifier>,
+    roots: Arc<RootCertStore>,
     demands: Demands,
 }
 
@@ -97,9 +99,9 @@ impl ClientCheck {
         provider: &Arc<CryptoProvider>,
         demands: Demands,
     ) -> Result<Arc<Self>, LoadError> {
-        let chain = WebPkiClientVerifier::builder_with_provider(roots, provider.clone()).build();
-        let chain = chain.map_err(|error| LoadError::Setup(error.to_string()))?;
-        Ok(Arc::new(Self { chain, demands }))
+        let chain = WebPkiClientVerifier::builder_with_provider(roots.clone(), provider.clone());
+        let chain = chain.build().map_err(|error| LoadError::Setup(error.to_string()))?;
+        Ok(Arc::new(Self { chain, roots, demands }))
     }
 }
 
@@ -114,9 +116,11 @@ impl ClientCertVerifier for ClientCheck {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let verified = self.chain.verify_client_cert(end_entity, intermediates, now)?;
+        if let Err(refused) = self.chain.verify_client_cert(end_entity, intermediates, now) {
+            unless_trusted_itself(refused, end_entity, &self.roots, Purpose::Client, now)?;
+        }
         self.demands.check(end_entity, intermediates)?;
-        Ok(verified)
+        Ok(ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -146,7 +150,7 @@ impl ClientCertVerifier for ClientCheck {
 #[derive(Debug)]
 pub struct ServerCheck {
     /// `None` believes everything.
-    chain: Option<Arc<WebPkiServerVerifier>>,
+    chain: Option<(Arc<WebPkiServerVerifier>, Arc<RootCertStore>)>,
     demands: Demands,
     provider: Arc<CryptoProvider>,
 }
@@ -159,8 +163,10 @@ impl ServerCheck {
         demands: Demands,
     ) -> Result<Arc<Self>, LoadError> {
         let chain = roots.map(|roots| {
-            let builder = WebPkiServerVerifier::builder_with_provider(roots, provider.clone());
-            builder.build().map_err(|error| LoadError::Setup(error.to_string()))
+            let chain =
+                WebPkiServerVerifier::builder_with_provider(roots.clone(), provider.clone());
+            let chain = chain.build().map_err(|error| LoadError::Setup(error.to_string()))?;
+            Ok::<_, LoadError>((chain, roots))
         });
         Ok(Arc::new(Self { chain: chain.transpose()?, demands, provider: provider.clone() }))
     }
@@ -175,11 +181,15 @@ impl ServerCertVerifier for ServerCheck {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let Some(chain) = &self.chain else { return Ok(ServerCertVerified::assertion()) };
+        let Some((chain, roots)) = &self.chain else { return Ok(ServerCertVerified::assertion()) };
         let verified =
-            chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)?;
+            chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        if let Err(refused) = verified {
+            unless_trusted_itself(refused, end_entity, roots, Purpose::Server, now)?;
+            verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+        }
         self.demands.check(end_entity, intermediates)?;
-        Ok(verified)
+        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
