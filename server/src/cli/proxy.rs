@@ -55,12 +55,20 @@ pub fn run_gateway(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     logged("gateway", "info", || proxy::run_gateway(&options))
 }
 
-/// etcd's commands have a word more.
+/// etcd's commands have a word more, before the flags or behind them.
 fn without_start(arguments: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
-    arguments
-        .enumerate()
-        .filter(|(place, word)| *place > 0 || word != "start")
-        .map(|(_, word)| word)
+    let mut words: Vec<OsString> = arguments.collect();
+    let takes_a_value = |word: &OsString| {
+        let word = word.to_string_lossy();
+        word.starts_with("--") && !word.contains('=')
+    };
+    let start = (0..words.len()).find(|place| {
+        words[*place] == "start" && (*place == 0 || !takes_a_value(&words[place - 1]))
+    });
+    if let Some(place) = start {
+        words.remove(place);
+    }
+    words.into_iter()
 }
 
 fn logged(name: &str, level: &str, run: impl FnOnce() -> anyhow::Result<ExitCode>) -> ExitCode {
@@ -74,4 +82,28 @@ fn logged(name: &str, level: &str, run: impl FnOnce() -> anyhow::Result<ExitCode
         eprintln!("portunus {name}: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::without_start;
+
+    #[test]
+    fn etcds_word_is_passed_over_wherever_it_is_no_flags_value() {
+        for (given, kept) in [
+            ("start --a=b", "--a=b"),
+            ("--a=b start", "--a=b"),
+            ("--a b start", "--a b"),
+            ("--namespace start", "--namespace start"),
+            ("start --namespace start", "--namespace start"),
+            ("", ""),
+        ] {
+            let words =
+                |text: &str| text.split_whitespace().map(OsString::from).collect::<Vec<_>>();
+            let left: Vec<_> = without_start(words(given).into_iter()).collect();
+            assert_eq!(left, words(kept), "{given}");
+        }
+    }
 }

@@ -14,7 +14,7 @@ impl Sequencer {
         }
         let known = self.level_all_know();
         if known > self.head.feature_level {
-            tracing::info!(level = known, "all members know a higher feature level");
+            tracing::info!("feature-level" = known, "all members know a higher feature level");
             self.evaluate_own(Request::RaiseFeatureLevel(known), batch);
         }
     }
