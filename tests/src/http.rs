@@ -13,8 +13,6 @@ use tokio::net::TcpStream;
 pub struct Answer {
     pub status: u16,
     pub headers: HeaderMap,
-    pub bytes: Bytes,
-    /// The same as text.
     pub body: String,
 }
 
@@ -65,9 +63,15 @@ pub async fn request(
 
 async fn whole(response: Response<Incoming>) -> Result<Answer> {
     let (parts, body) = response.into_parts();
-    let bytes = body.collect().await?.to_bytes();
-    let body = String::from_utf8_lossy(&bytes).into_owned();
-    Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, bytes, body })
+    let body = body.collect().await?.to_bytes();
+    let body = String::from_utf8(body.to_vec())?;
+    Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+}
+
+/// What is no text: the status, the headers and the bytes.
+pub async fn get_bytes(url: &str, path: &str) -> Result<(u16, HeaderMap, Bytes)> {
+    let (parts, body) = send(url, "GET", path, &[], Bytes::new()).await?.into_parts();
+    Ok((parts.status.as_u16(), parts.headers, body.collect().await?.to_bytes()))
 }
 
 pub async fn get(url: &str, path: &str) -> Result<Answer> {

@@ -4,16 +4,19 @@ use std::io::Read;
 
 use anyhow::{Context, Result};
 use portunus_tests::Member;
-use portunus_tests::http::{Answer, get, post};
+use portunus_tests::http::{get, get_bytes, post};
 
 use crate::fixture::Single;
 
-/// A profile without its compression. Names of functions stand in it as they are.
-fn unpacked(profile: &Answer) -> Result<String> {
-    assert_eq!(profile.status, 200, "{}", profile.body);
+/// A profile without its compression, and the name of its file. Names of functions stand in it as
+/// they are.
+async fn profile(url: &str, path: &str) -> Result<(String, String)> {
+    let (status, headers, packed) = get_bytes(url, path).await?;
+    assert_eq!(status, 200, "{}", String::from_utf8_lossy(&packed));
+    let file = headers.get("content-disposition").context("a name")?.to_str()?.to_owned();
     let mut plain = Vec::new();
-    flate2::read::GzDecoder::new(&profile.bytes[..]).read_to_end(&mut plain)?;
-    Ok(String::from_utf8_lossy(&plain).into_owned())
+    flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut plain)?;
+    Ok((String::from_utf8_lossy(&plain).into_owned(), file))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -27,12 +30,10 @@ async fn profiles_tell_of_this_process_by_the_names_of_its_functions() -> Result
         }
         anyhow::Ok(())
     });
-    let cpu = get(&url, "/debug/pprof/profile?seconds=1").await?;
-    let as_file = cpu.header("content-disposition").context("a name")?.to_owned();
-    assert_eq!(as_file, "attachment; filename=\"profile\"");
-    let cpu = unpacked(&cpu)?;
+    let (cpu, file) = profile(&url, "/debug/pprof/profile?seconds=1").await?;
+    assert_eq!(file, "attachment; filename=\"profile\"");
     assert!(cpu.contains("nanoseconds") && cpu.contains("portunus::"), "no function of ours");
-    let heap = unpacked(&get(&url, "/debug/pprof/heap").await?)?;
+    let (heap, _) = profile(&url, "/debug/pprof/heap").await?;
     assert!(heap.contains("inuse_space") && heap.contains("portunus::"), "no function of ours");
     load.abort();
     let again = get(&url, "/debug/pprof/cmdline").await?.body;
@@ -45,14 +46,14 @@ async fn one_profile_of_the_cpu_is_taken_at_a_time() -> Result<()> {
     let single = Single::with(&["--enable-pprof"]).await;
     let url = &single.member.client_url;
     let path = "/debug/pprof/profile?seconds=1";
-    let (one, other) = tokio::join!(get(url, path), get(url, path));
-    let (one, other) = (one?, other?);
-    let mut statuses = [one.status, other.status];
-    statuses.sort_unstable();
-    assert_eq!(statuses, [200, 500]);
-    let refused = if one.status == 500 { one.body } else { other.body };
-    assert!(refused.starts_with("could not enable CPU profiling: "), "{refused}");
-    assert_eq!(get(url, path).await?.status, 200, "the next one is taken");
+    let (one, other) = tokio::join!(get_bytes(url, path), get_bytes(url, path));
+    let mut both = [one?, other?];
+    both.sort_unstable_by_key(|(status, ..)| *status);
+    let [(taken, ..), (refused, _, why)] = both;
+    assert_eq!([taken, refused], [200, 500]);
+    let why = String::from_utf8(why.to_vec())?;
+    assert!(why.starts_with("could not enable CPU profiling: "), "{why}");
+    assert_eq!(get_bytes(url, path).await?.0, 200, "the next one is taken");
     Ok(())
 }
 

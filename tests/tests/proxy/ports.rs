@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::Result;
 use etcd_client::{Client, ConnectOptions};
-use portunus::tls::{ClientOptions, Connector, Dialer, Target};
+use portunus::tls::ClientOptions;
 use portunus_proto::etcdserverpb::PutRequest;
 use portunus_tests::certificates::{Authority, Wanted};
 use portunus_tests::http::{get, post};
@@ -87,12 +87,8 @@ async fn both_sides_may_ask_for_certificates() -> Result<()> {
             trusted_ca_file: Some(ca.file()),
             ..ClientOptions::default()
         };
-        let target: Target = proxy.url.parse().expect("a url");
-        let connector = Connector::new(Dialer::new(options), target);
-        async move {
-            let endpoint = connector.endpoint()?;
-            anyhow::Ok(Rpc::over(endpoint.connect_with_connector(connector).await?))
-        }
+        let url = &proxy.url;
+        async move { Rpc::secured(url, &options).await }
     };
     let rpc = connect(Some((client.cert.clone(), client.key.clone()))).await?;
     let put = PutRequest { key: "k".into(), ..Default::default() };
