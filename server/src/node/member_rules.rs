@@ -103,7 +103,8 @@ impl Rules<'_> {
             if !learner && !grows_from_one && started < quorum(voters + 1) {
                 return Err(MemberRefusal::NotEnoughStarted);
             }
-            if self.members.iter().any(|member| member.votes && !member.connected) {
+            // The new one counts as down: the quorum with it must be there without it.
+            if voters > 1 && self.voters_connected() < quorum(voters + 1) {
                 return Err(MemberRefusal::Unhealthy);
             }
         }
@@ -137,12 +138,14 @@ impl Rules<'_> {
         if id != self.own && !leaving.connected {
             return Ok(());
         }
-        let voters = self.members.iter().filter(|member| member.votes);
-        let connected = voters.filter(|member| member.connected).count();
-        match connected.saturating_sub(1) < quorum(left) {
+        match self.voters_connected().saturating_sub(1) < quorum(left) {
             true => Err(MemberRefusal::Unhealthy),
             false => Ok(()),
         }
+    }
+
+    fn voters_connected(&self) -> usize {
+        self.members.iter().filter(|member| member.votes && member.connected).count()
     }
 
     fn update(&self, id: u64, urls: &[String]) -> Result<(), MemberRefusal> {

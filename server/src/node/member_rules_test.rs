@@ -28,7 +28,7 @@ fn add(url: &str, learner: bool) -> MemberAsk {
 }
 
 #[test]
-fn a_voter_is_added_to_a_healthy_cluster_only() {
+fn a_member_is_added_where_a_quorum_with_it_is_there_without_it() {
     let new = add("http://new:1", false);
     assert_eq!(judge(&[voter(1)], true, &new), Ok(()));
     assert_eq!(judge(&[voter(1), voter(2), voter(3)], true, &new), Ok(()));
@@ -39,6 +39,13 @@ fn a_voter_is_added_to_a_healthy_cluster_only() {
     assert_eq!(judge(&sick, true, &new), Err(MemberRefusal::Unhealthy));
     assert_eq!(judge(&sick, true, &add("http://new:1", true)), Err(MemberRefusal::Unhealthy));
     assert_eq!(judge(&sick, false, &new), Ok(()));
+    let four = [voter(1), voter(2), voter(3), down(4)];
+    assert_eq!(judge(&four, true, &new), Ok(()), "three of five are there");
+    assert_eq!(judge(&four, true, &add("http://new:1", true)), Ok(()));
+    let five = [voter(1), voter(2), voter(3), voter(4), down(5)];
+    assert_eq!(judge(&five, true, &new), Ok(()));
+    let worse = [voter(1), voter(2), voter(3), down(4), down(5)];
+    assert_eq!(judge(&worse, true, &new), Err(MemberRefusal::Unhealthy));
 }
 
 #[test]

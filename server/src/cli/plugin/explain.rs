@@ -28,7 +28,8 @@ pub struct Explain {
     servers: Servers,
 }
 
-/// Prints each policy's word; fails when the transaction would be refused.
+/// Prints each policy's word, and what would become of the transaction. That it would be refused is
+/// an answer, no failure.
 pub async fn explain(options: &Explain) -> anyhow::Result<String> {
     let request = ExplainRequest { txn: Some(txn(options)?) };
     let mut client = PluginClient::new(connect(&options.servers).await?);
