@@ -108,6 +108,7 @@ impl Sequencer {
         desk.publish(None);
         let pending = self.standing_back.drain(..).chain(self.released.drain(..));
         let waiting = self.again.drain(..).chain(self.later.drain(..));
+        let waiting = waiting.chain(self.patience.drain());
         let waiting = waiting.chain(pending.map(Pending::into_call));
         let waiting = waiting.chain(desk.drain().into_iter().map(|job| job.call));
         waiting.for_each(|call| call.bounce(why));
@@ -219,6 +220,7 @@ impl Sequencer {
         if !self.outstanding.is_empty() {
             return;
         }
+        self.patience.is_quiet(self.shared.clock.now());
         match std::mem::take(&mut self.reign) {
             Reign::Resolving(Leading { term, epoch }) => self.new_epoch(term, epoch + 1),
             Reign::Draining(leading, tell) => {

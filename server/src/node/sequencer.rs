@@ -21,6 +21,7 @@ use super::desk::Head;
 use super::error::Failure;
 use super::lease_book::LeaseBook;
 use super::parked::{Lot, Pending};
+use super::patience::Patience;
 use super::plugin::{Bindings, Handled, Verdicts};
 use super::queue::Lines;
 use super::reign::Reign;
@@ -87,6 +88,8 @@ pub struct Sequencer {
     pub(super) standing_back: Vec<Pending>,
     /// They may go on.
     pub(super) released: Vec<Pending>,
+    /// Calls that wait for an entry which they can join.
+    pub(super) patience: Patience,
     /// Set while somebody else (a leader transfer) holds proposing back.
     held: Option<oneshot::Receiver<()>>,
 }
@@ -117,6 +120,7 @@ impl Sequencer {
             reservation: None,
             standing_back: Vec::new(),
             released: Vec::new(),
+            patience: Patience::default(),
             held: None,
         }
     }
@@ -129,6 +133,7 @@ impl Sequencer {
         self.on_leadership();
         loop {
             let open = self.is_open();
+            let patience_ends = self.patience_ends();
             tokio::select! {
                 biased;
                 changed = self.leadership.changed() => match changed {
@@ -139,6 +144,7 @@ impl Sequencer {
                 _ = released(&mut self.held) => self.held = None,
                 _ = leases.tick() => self.on_lease_tick(),
                 () = due(&self.shared.clock, self.parked.next_due()), if open => self.on_due(),
+                () = due(&self.shared.clock, patience_ends), if open => self.lose_patience(),
                 Some(verdicts) = self.verdicts.recv(), if open => {
                     self.gather(&mut arrived);
                     self.take(Some(verdicts), &mut arrived);
@@ -183,13 +189,18 @@ impl Sequencer {
         }
         for submission in arrived.drain(..) {
             match submission {
-                Submission::Call(call) => self.decide(call, &mut batch),
+                Submission::Call(call) => {
+                    if let Some(call) = self.postpone(call) {
+                        self.decide(call, &mut batch);
+                    }
+                }
                 Submission::Freeze { frozen, held } => self.freeze(frozen, held),
             }
             if batch.is_full() {
                 self.propose(std::mem::take(&mut batch));
             }
         }
+        self.join_in(&mut batch);
         // Who was woken by one of these decisions is decided in the same entry: the next holder of
         // a lock costs no sync of its own.
         self.release_into(&mut batch);

@@ -1,34 +1,41 @@
 //! What a script is made of.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use portunus_proto::etcdserverpb as pb;
 
 /// A release of etcd.
 pub type Version = (u32, u32, u32);
 
-/// A request, and since which etcd it is answered as we answer it.
+/// A request, and which releases of etcd answer it as we do, if not all.
 #[derive(Debug)]
 pub struct Case {
     pub call: Call,
-    pub newer: Option<Newer>,
+    pub only: Option<Only>,
 }
 
-/// Why older releases of etcd are not compared.
+/// Why some releases of etcd are not compared.
 #[derive(Debug)]
-pub struct Newer {
-    pub since: Version,
+pub struct Only {
+    pub releases: Range<Version>,
     pub what: &'static str,
 }
 
 impl Case {
     pub fn since(call: Call, since: Version, what: &'static str) -> Self {
-        Self { call, newer: Some(Newer { since, what }) }
+        let releases = since..(u32::MAX, 0, 0);
+        Self { call, only: Some(Only { releases, what }) }
+    }
+
+    pub fn until(call: Call, until: Version, what: &'static str) -> Self {
+        Self { call, only: Some(Only { releases: (0, 0, 0)..until, what }) }
     }
 }
 
 impl From<Call> for Case {
     fn from(call: Call) -> Self {
-        Self { call, newer: None }
+        Self { call, only: None }
     }
 }
 

@@ -47,9 +47,10 @@ async fn compare(script: Vec<Case>) {
     let mut differences = Vec::new();
     let mut compared = 0;
     for (number, case) in script.iter().enumerate() {
-        if let Some(newer) = case.newer.as_ref().filter(|newer| etcd.version < newer.since) {
+        let others = case.only.as_ref().filter(|only| !only.releases.contains(&etcd.version));
+        if let Some(only) = others {
             // Neither is asked: an old etcd ends at some of these.
-            println!("not compared with {:?}: {}: {:?}", etcd.version, newer.what, case.call);
+            println!("not compared with {:?}: {}: {:?}", etcd.version, only.what, case.call);
             continue;
         }
         if is_about_members(&case.call) && etcd.version < (3, 6, 0) {
@@ -65,7 +66,7 @@ async fn compare(script: Vec<Case>) {
             continue;
         }
         compared += 1;
-        if expected != found {
+        if expected != found && !is_without_code(&case.call, [&expected, &found]) {
             let call = &case.call;
             differences
                 .push(format!("{number}: {call:?}\n    etcd: {expected}\n    ours: {found}\n"));
@@ -87,6 +88,13 @@ fn is_about_members(call: &Call) -> bool {
             | Call::PromoteMember(_)
             | Call::Members { .. }
     )
+}
+
+/// etcd answers with its client's error where too few members have started, and so without the
+/// code that it means (`FailedPrecondition`).
+fn is_without_code(call: &Call, [theirs, ours]: [&str; 2]) -> bool {
+    let meant = theirs.replacen("Unknown", "FailedPrecondition", 1);
+    is_about_members(call) && theirs.contains("not enough started members") && meant == ours
 }
 
 /// Before 3.6 etcd checks all puts of a transaction and then all its ranges; since then, as we do,

@@ -233,7 +233,9 @@ fn members(answer: &pb::MemberListResponse) -> String {
         let urls = (member.peer_urls.len(), member.client_urls.len());
         format!("{} id={} {urls:?} {}", member.name, member.id != 0, member.is_learner)
     };
-    let members: Vec<String> = answer.members.iter().map(shape).collect();
+    let mut members: Vec<String> = answer.members.iter().map(shape).collect();
+    // Their order is that of their ids, which are each server's own.
+    members.sort_unstable();
     format!("{} {members:?}", render::header(&answer.header))
 }
 

@@ -11,6 +11,7 @@ use portunus_proto::portunus::v1::{
 use super::follow::{Following, Seen};
 use crate::decide::{LockRefusal, Refusal, Reply, Request, lock};
 use crate::node::applied::Version;
+use crate::node::finishing::Finishing;
 use crate::node::{Error, Failure, Node};
 use crate::types::LeaseId;
 
@@ -59,11 +60,9 @@ impl Node {
         request: LockAcquireRequest,
         stop: impl Future<Output = ()>,
     ) -> Result<Acquired, Error> {
-        let node = self.clone();
         // Goes on without the caller, so that no place is left behind.
-        let enlisting = self.shared.runtime.spawn(async move { node.enlist(request).await });
-        let enlisted = enlisting.await.unwrap_or(Err(Failure::Stopped.into()));
-        let (mut places, mut said) = enlisted?;
+        let enlisting = Finishing::new(&self.shared.runtime, self.clone().enlist(request));
+        let (mut places, mut said) = enlisting.await?;
         if !said.granted {
             let wait = LockAwait { places: places.places.clone() };
             let ask = LockAsk { ask: Some(Ask::AwaitTurn(wait)), ..LockAsk::default() };

@@ -50,7 +50,7 @@ pub(super) fn first_in_line<'a>(state: &'a State, name: &[u8]) -> Option<&'a Ite
 }
 
 /// Takes a place, unless it is taken, and tells who came first.
-pub(super) fn take_place(
+pub(in crate::node) fn take_place(
     key: &Bytes,
     lease: LeaseId,
     value: &Bytes,

@@ -15,4 +15,6 @@ mod place;
 pub use election::{Elected, Observation};
 pub use held::{Acquired, LockCourse, LockNews};
 pub use line::LineError;
+#[cfg(test)]
+pub(super) use line::take_place;
 pub use place::{Place, Standing};

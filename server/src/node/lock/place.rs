@@ -6,6 +6,7 @@ use portunus_proto::portunus::v1::{LockAsk, LockLeave, LockPlace, lock_ask::Ask}
 
 use super::line::{LineError, take_place};
 use crate::decide::{Reply, Request};
+use crate::node::finishing::Finishing;
 use crate::node::{Error, Node};
 use crate::types::LeaseId;
 
@@ -40,9 +41,8 @@ impl Node {
         lease: LeaseId,
         value: Bytes,
     ) -> Result<(Place, Standing), LineError> {
-        let node = self.clone();
-        let taking = self.shared.runtime.spawn(async move { node.take(name, lease, value).await });
-        taking.await.unwrap_or(Err(LineError::Node(crate::node::Failure::Stopped.into())))
+        let taking = self.clone().take(name, lease, value);
+        Finishing::new(&self.shared.runtime, taking).await
     }
 
     async fn take(

@@ -99,14 +99,15 @@ pub fn compaction() -> Vec<Case> {
             vec![Op::RequestRange(pb::RangeRequest { revision: 4, ..all() })],
             vec![],
         )),
-        Call::HashKv(0),
         Call::HashKv(19),
         Call::HashKv(i64::MAX),
         Call::Put(put("after", "1")),
         Call::Range(all()),
     ]);
-    let what = "A hash at the compacted revision: older ones refuse it";
-    script.push(Case::since(Call::HashKv(20), (3, 5, 16), what));
+    // Newer ones keep what they hashed when they compacted, and answer with it for every revision
+    // up to there, also for revision 0.
+    let what = "A hash after a compaction: newer ones keep the compaction's";
+    script.push(Case::until(Call::HashKv(0), (3, 5, 0), what));
     let what = "A deletion at the compacted revision: older ones have forgotten it";
     script.push(Case::since(watch(20), (3, 5, 16), what));
     script
