@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
 use portunus_proto::etcdserverpb::AuthenticateRequest;
 use portunus_proto::etcdserverpb::auth_client::AuthClient;
@@ -14,7 +14,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{self, Endpoint};
 use tonic::{Code, Request, Status};
 
-use crate::tls::{ClientOptions, Connector, Dialer, Target};
+use crate::tls::{self, ClientOptions, Connector, Dialer, Target};
 
 /// Which certificates to show and to believe. The ids differ from the names, as commands have
 /// arguments like `KEY` of their own.
@@ -120,6 +120,23 @@ impl Security {
             insecure_skip_verify: self.insecure_skip_tls_verify,
             ..ClientOptions::default()
         }))
+    }
+
+    /// For who speaks for others: its certificate must name no user, or a server that takes the
+    /// common name for one would let everybody act as that user.
+    ///
+    /// # Errors
+    /// It names one, or cannot be read.
+    pub fn names_nobody(&self) -> anyhow::Result<()> {
+        let Some(cert) = &self.cert else { return Ok(()) };
+        let name = tls::common_name(cert)?;
+        ensure!(
+            name.is_empty(),
+            "cert has non empty Common Name ({name}): {}; whoever uses the proxy would be that \
+             user: name a certificate without one with --cert",
+            cert.display()
+        );
+        Ok(())
     }
 
     /// The endpoint as a URL: one without a scheme is http, unless something here speaks of TLS.

@@ -22,6 +22,7 @@ mod passage;
 mod passed;
 mod serve;
 mod source;
+mod sync;
 mod upstream;
 mod watch;
 

@@ -31,6 +31,10 @@ pub struct Options {
         conflicts_with = "discovery_srv"
     )]
     pub endpoints: Vec<String>,
+    /// How often the members are asked who the members are, which are the endpoints from then on;
+    /// 0 never
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = parse_duration)]
+    pub endpoints_auto_sync_interval: Duration,
     /// Domain whose SRV records name the members; looked up again when none of them answers
     #[arg(long, value_name = "DOMAIN")]
     pub discovery_srv: Option<String>,

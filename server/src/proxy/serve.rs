@@ -20,6 +20,7 @@ use super::members::Advertised;
 use super::metrics;
 use super::namespace::Namespace;
 use super::options::{Options, Serving};
+use super::sync;
 use super::upstream::Upstream;
 use super::watch::WatchService;
 use crate::api::{Address, Gateway, Listener, Mended, Metered, Table, Timing, service_names};
@@ -64,7 +65,9 @@ async fn serve(options: Options) -> Result<()> {
     for port in ports {
         serving.spawn(serve_one(port, &upstream, services.clone(), &options.serving, &stopping));
     }
-    let probing = tokio::spawn(upstream.probe());
+    let probing = tokio::spawn(upstream.clone().probe());
+    let every = options.endpoints_auto_sync_interval;
+    let syncing = tokio::spawn(sync::follow_members(upstream, forwarder.raw(), every));
     tracing::info!(
         address = options.listen_addr,
         namespace = options.namespace,
@@ -77,6 +80,7 @@ async fn serve(options: Options) -> Result<()> {
     }
     tracing::info!("stopping");
     probing.abort();
+    syncing.abort();
     stop.send_replace(true);
     // Calls that wait at a member, for a lock for example, have no end of their own.
     tokio::time::timeout(SHUTDOWN_GRACE, all_ended(&mut serving)).await.unwrap_or(Ok(()))
@@ -91,6 +95,7 @@ async fn all_ended(ports: &mut JoinSet<Result<()>>) -> Result<()> {
 
 async fn upstream(options: &Options) -> Result<Arc<Upstream>> {
     let dialer = options.upstream.dialer()?;
+    options.upstream.names_nobody()?;
     let dialing = Dialing { dialer, keep_alive: options.keep_alive(), clock: Clock::system() };
     let upstream = Upstream::new(options.source()?, dialing.clone()).await?;
     if upstream.secure() {

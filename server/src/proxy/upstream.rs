@@ -186,6 +186,12 @@ impl Upstream {
                 return false;
             }
         };
+        self.replace(targets)
+    }
+
+    /// Serves with these from now on; tells whether they are others. Calls that are under way at
+    /// one that has gone go on.
+    pub(super) fn replace(&self, targets: Vec<Target>) -> bool {
         let before = self.endpoints.load_full();
         let known = |target: &Target| before.iter().any(|endpoint| endpoint.target == *target);
         if targets.len() == before.len() && targets.iter().all(known) {

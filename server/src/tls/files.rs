@@ -11,6 +11,8 @@ use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKey
 use rustls::sign::CertifiedKey;
 use x509_parser::prelude::{CertificateRevocationList, FromDer};
 
+use super::certificate::Facts;
+
 /// Why TLS cannot be set up from these files.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
@@ -51,6 +53,13 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, LoadError> 
         Ok(all) => Ok(all),
         Err(error) => Err(content(path, format!("not PEM: {error}"))),
     }
+}
+
+/// The common name of the file's first certificate; empty when it has none.
+pub fn common_name(cert: &Path) -> Result<String, LoadError> {
+    let chain = certificates(cert)?;
+    let facts = chain.first().and_then(Facts::of);
+    facts.map(|facts| facts.common_name).ok_or_else(|| content(cert, "holds no certificate"))
 }
 
 /// A certificate with its chain and key, which belong together.

@@ -24,7 +24,7 @@ mod watched;
 pub use acceptor::Acceptor;
 pub use connection::{Caller, Connection, Socket};
 pub use connector::{Connector, Dialer};
-pub use files::LoadError;
+pub use files::{LoadError, common_name};
 pub use incoming::{Door, Incoming};
 pub use options::{ClientOptions, ServerOptions, Versions};
 pub use self_signed::{SelfSigned, self_signed};

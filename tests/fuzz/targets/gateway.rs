@@ -2,6 +2,7 @@
 //! again is the same.
 
 use portunus::api::{DESCRIPTORS, gateway_json};
+use serde_json::Value;
 
 const KINDS: [&str; 8] = [
     "etcdserverpb.TxnRequest",
@@ -23,5 +24,11 @@ pub fn run(data: &[u8]) {
     // we write says as much as the one that we were given.
     let Ok(written) = gateway_json::from_wire(&kind, wire.clone()) else { return };
     let again = gateway_json::to_wire(&kind, &written).expect("what we write can be read");
-    assert_eq!(gateway_json::from_wire(&kind, again).expect("as before"), written);
+    let again = gateway_json::from_wire(&kind, again).expect("as before");
+    // A map's entries have no order.
+    assert_eq!(value(&again), value(&written));
+}
+
+fn value(text: &[u8]) -> Value {
+    serde_json::from_slice(text).expect("what we write is JSON")
 }

@@ -164,3 +164,27 @@ async fn with_all_members_down_it_says_so_and_comes_back_by_itself() -> Result<(
     assert!(said.contains("endpoint can be reached again"), "{said}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_proxy_that_knows_one_member_learns_of_the_others_by_it() -> Result<()> {
+    let mut cluster = Cluster::three(&[]).await?;
+    let all: Vec<_> = cluster.members.iter().map(|member| member.client_url.clone()).collect();
+    let known = [&cluster.members[0]];
+    let proxy = Proxy::before(&known, &["--endpoints-auto-sync-interval=100ms"])?;
+    eventually("the proxy to name all members", || async {
+        let said = proxy.said();
+        let changed = said.lines().filter(|line| line.contains("endpoints have changed")).last();
+        let changed = changed.unwrap_or_default();
+        ensure!(all.iter().all(|url| changed.contains(url)), "{said}");
+        Ok(())
+    })
+    .await;
+    cluster.members[0].kill()?;
+    let mut client = proxy.client().await?;
+    eventually("a put without the first member", || async {
+        client.clone().put("k", "v", None).await
+    })
+    .await;
+    assert_eq!(client.get("k", None).await?.kvs()[0].value(), b"v");
+    Ok(())
+}

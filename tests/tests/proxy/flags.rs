@@ -1,6 +1,7 @@
 //! What is refused before anything is served, and with which words.
 
 use anyhow::Result;
+use portunus_tests::certificates::{Authority, Wanted};
 use portunus_tests::free_ports;
 
 use crate::fixture::run;
@@ -32,6 +33,22 @@ fn bad_flags_are_refused_with_the_one_to_mend() -> Result<()> {
         assert_eq!(found, Some(code), "{words:?}: {text}");
         assert!(text.contains(part), "{words:?}: {text}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_proxy_does_not_lend_its_name_to_everybody() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let ca = Authority::new(dir.path(), "ca")?;
+    let named = ca.issue("named", &Wanted { common_name: "root", ..Wanted::default() })?;
+    let (cert, key) = (named.cert.display().to_string(), named.key.display().to_string());
+    let flags = ["proxy", "--listen-addr=127.0.0.1:0", "--cert", &cert, "--key", &key];
+    let (code, text) = run(&flags, dir.path())?;
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains(&format!("cert has non empty Common Name (root): {cert}")), "{text}");
+    let (code, text) = run(&[&flags[..3], &[&key, "--key", &key]].concat(), dir.path())?;
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("holds no certificate"), "{text}");
     Ok(())
 }
 
