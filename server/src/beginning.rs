@@ -2,9 +2,10 @@
 //! members it was told of, or one that joins a cluster that runs. Flags for a first start count
 //! only where there is no data, as in etcd.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::config::{Bootstrap, ClusterState, Config, InitialCluster, cluster_id, member_id};
 use crate::discovery::{registry, srv};
@@ -34,6 +35,7 @@ pub async fn find(config: &mut Config, dialer: &Arc<Dialer>) -> Result<Beginning
         };
         return Ok(continuing(founding, identity, config.initial_cluster_state));
     }
+    refuse_etcds(&config.data_dir)?;
     discover(config).await?;
     match config.initial_cluster_state {
         ClusterState::New => Ok(founding(config)),
@@ -47,6 +49,21 @@ pub async fn find(config: &mut Config, dialer: &Arc<Dialer>) -> Result<Beginning
             Ok(Beginning { identity, founders: Vec::new() })
         }
     }
+}
+
+/// Whoever changes the program and nothing else must not find an empty store where theirs was.
+fn refuse_etcds(data_dir: &Path) -> Result<()> {
+    let theirs = data_dir.join("member");
+    if !theirs.join("snap").is_dir() && !theirs.join("wal").is_dir() {
+        return Ok(());
+    }
+    bail!(
+        "{dir} holds the data of an etcd, which is not opened in place. To bring it along, start \
+         that etcd once more, take a snapshot of it (\"etcdctl snapshot save FILE\") and restore it \
+         elsewhere (\"portunus snapshot restore FILE --data-dir DIR\", see docs/backup.md). To \
+         begin without it, name another --data-dir",
+        dir = data_dir.display()
+    )
 }
 
 /// Replaces the list of members by one from elsewhere, where flags say so.

@@ -55,3 +55,24 @@ async fn an_empty_directory_is_as_none_to_a_first_start() -> Result<()> {
     assert_eq!(fs::read_dir(&member.data_dir)?.count(), 0, "a refused start writes nothing");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_data_of_an_etcd_is_not_passed_over() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let mut member = Member::single(dir.path(), &[])?;
+    member.kill()?;
+    fs::remove_dir_all(&member.data_dir)?;
+    // As etcd has it, with or without a log beside the database.
+    let snap = member.data_dir.join("member").join("snap");
+    fs::create_dir_all(&snap)?;
+    fs::write(snap.join("db"), "")?;
+    member.launch()?;
+    let said = ["holds the data of an etcd", "portunus snapshot restore", "another --data-dir"];
+    tokio::task::block_in_place(|| assert_ends(&mut member, 1, &said))?;
+    let left: Vec<_> = fs::read_dir(&member.data_dir)?.collect::<Result<_, _>>()?;
+    assert!(left.len() == 1 && left[0].file_name() == "member", "a refused start writes nothing");
+    // What is called so and is none of etcd's is nobody's business.
+    fs::remove_dir_all(&snap)?;
+    member.start()?;
+    Ok(())
+}
