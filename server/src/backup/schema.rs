@@ -33,8 +33,9 @@ pub mod auth {
     pub const REVISION: &[u8] = b"authRevision";
 }
 
-/// The storage schema that the files have: that of the etcd release whose API this server speaks.
-pub const STORAGE_VERSION: &str = "3.7.0";
+/// The storage schema that the files have: the oldest that says so, for an etcd refuses what is
+/// newer than itself, and nothing here needs more. Older ones do not look.
+pub const STORAGE_VERSION: &str = "3.6.0";
 
 /// A granted lease, `leasepb.Lease`.
 #[derive(Clone, Copy, PartialEq, prost::Message)]
