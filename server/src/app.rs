@@ -17,6 +17,7 @@ use crate::machine::FEATURE_LEVEL;
 use crate::node::{self, AutoCompaction, Node, Options, Parts};
 use crate::ports;
 use crate::raft::{Peer, PeerListener};
+use crate::systemd;
 use crate::tls::Dialer;
 use crate::traces::Traces;
 
@@ -80,6 +81,7 @@ async fn serve(mut config: Config) -> Result<Node> {
         () = &mut stop => {}
     }
     tracing::info!("stopping");
+    systemd::stopping();
     let ending = async {
         node.hand_over_leadership().await;
         drop(close);
@@ -106,6 +108,7 @@ fn announce(config: &Config) {
     } else {
         println!("ready to serve client requests");
     }
+    systemd::serving();
 }
 
 fn api_options(config: &Config) -> Result<api::Options> {

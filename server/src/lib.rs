@@ -8,6 +8,7 @@ pub mod fatal;
 pub mod limits;
 pub mod metrics;
 pub mod profiles;
+pub mod systemd;
 pub mod traces;
 pub mod types;
 

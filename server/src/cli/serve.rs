@@ -83,6 +83,9 @@ fn serve(config: Config) -> anyhow::Result<ExitCode> {
     for flag in &config.ignored_flags {
         tracing::warn!(flag, "flag has no effect");
     }
+    for (former, today) in &config.former_flags {
+        tracing::warn!(former, today, "flag has another name since etcd 3.6");
+    }
     for variable in &config.unrecognized_variables {
         tracing::warn!(variable, "unrecognized environment variable");
     }

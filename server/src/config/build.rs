@@ -80,6 +80,7 @@ impl Config {
             unsafe_no_fsync: get(values, "unsafe-no-fsync", parse::boolean)?,
             ignored_flags: ignored(values),
             unrecognized_variables: values.unrecognized_variables.clone(),
+            former_flags: values.former.clone(),
             name,
         };
         config.check_relations(values)?;

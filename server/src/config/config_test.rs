@@ -190,6 +190,37 @@ fn values_are_typed() {
     }
 }
 
+#[test]
+fn names_of_older_etcds_mean_what_is_meant_today() {
+    let old = served(&[
+        "--experimental-initial-corrupt-check=true",
+        "--experimental-watch-progress-notify-interval=5s",
+        "--experimental-compact-hash-check-enabled",
+        "--experimental-compact-hash-check-time",
+        "2m",
+        "--feature-gates=PriorityRequest=true",
+        "--experimental-max-learners=3",
+    ]);
+    let new = served(&[
+        "--watch-progress-notify-interval=5s",
+        "--compact-hash-check-time=2m",
+        "--feature-gates=InitialCorruptCheck=true,CompactHashCheck=true",
+        "--max-learners=3",
+    ]);
+    assert_eq!(old.checks, new.checks);
+    assert_eq!(old.watch_progress_notify_interval, new.watch_progress_notify_interval);
+    assert_eq!(old.max_learners, new.max_learners);
+    let (former, today) = &old.former_flags[0];
+    assert_eq!(former, "--experimental-initial-corrupt-check");
+    assert_eq!(today, "--feature-gates=InitialCorruptCheck=true");
+    assert_eq!(old.former_flags.len(), 5);
+    assert!(new.former_flags.is_empty());
+    let variables = [("ETCD_EXPERIMENTAL_INITIAL_CORRUPT_CHECK", "true")];
+    let config = config(&["--experimental-max-learners=4"], &variables).expect("valid");
+    assert!(config.checks.initial && config.unrecognized_variables.is_empty());
+    assert_eq!((config.max_learners, config.former_flags.len()), (4, 2));
+}
+
 const CLIENT: &str = "--advertise-client-urls=http://localhost:1";
 
 #[rustfmt::skip]
@@ -243,6 +274,9 @@ const REFUSALS: &[(&[&str], &str)] = &[
     (&["--self-signed-cert-validity=0"], "invalid value \"0\" for --self-signed-cert-validity: expected years, 1 to 1000"),
     (&["--max-concurrent-streams=0"], "invalid value \"0\" for --max-concurrent-streams: expected a number from 1 to 4294967295"),
     (&["--feature-gates=Everything=true"], "invalid value \"Everything=true\" for --feature-gates: unrecognized feature gate: Everything"),
+    (&["--experimental-initial-corrupt-check=maybe"], "invalid value \"InitialCorruptCheck=maybe\" for --experimental-initial-corrupt-check: invalid value of InitialCorruptCheck=maybe: expected true or false"),
+    (&["--experimental-max-learners=x"], "invalid value \"x\" for --experimental-max-learners: expected a whole number that is not negative"),
+    (&["--experimental-name=x"], "unknown flag --experimental-name; see --help"),
     (&["--feature-gates=CompactHashCheck"], "invalid value \"CompactHashCheck\" for --feature-gates: missing bool value for CompactHashCheck"),
 ];
 

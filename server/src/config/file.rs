@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::config::Error;
 use crate::config::flags::{self, FLAGS, FORGOTTEN, Flag, Kind, UNSUPPORTED};
+use crate::config::former;
 use crate::config::nearest::nearest;
 use crate::config::read::{Values, refuse_unless_off};
 
@@ -97,6 +98,7 @@ pub fn read(path: &Path, text: &str) -> Result<Values, Error> {
         }
         file.take(&mut values, &key, value, "", &[])?;
     }
+    values.join_gates();
     Ok(values)
 }
 
@@ -131,6 +133,12 @@ impl File {
             };
         }
         let origin = format!("{key} in {}", self.path);
+        if let Some(former) = former::find(&name) {
+            let kind = former.flag().map_or(Kind::Bool, |flag| flag.kind);
+            let text = scalar(kind, &value).unwrap_or_default();
+            values.set_former(former, text, origin);
+            return Ok(());
+        }
         let Some(flag) = flags::find(&name).filter(|flag| flag.name != "config-file") else {
             if !is_known(&name) {
                 return Err(self.unknown(key, nearest_key(key, prefix)));

@@ -183,3 +183,15 @@ fn the_flag_wins_over_variables_and_ours_over_etcds() {
     let read = arguments::read(["--config-file=f"].map(Into::into), broken);
     assert!(read.is_ok(), "variables do not count beside a file");
 }
+
+#[test]
+fn keys_of_older_etcds_mean_what_is_meant_today() {
+    let config = config(
+        "experimental-initial-corrupt-check: true\nexperimental-corrupt-check-time: 60000000000\n\
+         feature-gates: CompactHashCheck=true\nexperimental-max-learners: 2\n",
+    )
+    .expect("valid");
+    assert!(config.checks.initial && config.checks.compaction.is_some());
+    assert_eq!(config.checks.periodic, Some(std::time::Duration::from_secs(60)));
+    assert_eq!((config.max_learners, config.former_flags.len()), (2, 3));
+}

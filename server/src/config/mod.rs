@@ -12,6 +12,7 @@ mod duration;
 mod error;
 mod file;
 pub mod flags;
+mod former;
 pub mod help;
 mod identity;
 pub mod nearest;

@@ -66,6 +66,8 @@ pub struct Config {
     pub ignored_flags: Vec<&'static str>,
     /// `ETCD_*` and `PORTUNUS_*` variables that name no flag; worth a warning.
     pub unrecognized_variables: Vec<String>,
+    /// Flags that were given by a former name: that, and how they are written today.
+    pub former_flags: Vec<(String, String)>,
 }
 
 /// How clients are served.

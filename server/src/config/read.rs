@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use crate::config::Error;
 use crate::config::flags::{self, FLAGS, FORGOTTEN, Flag, Kind, UNSUPPORTED};
+use crate::config::former::{self, Former};
 use crate::config::nearest::nearest;
 
 /// Prefixes of environment variables; a later one wins.
@@ -26,6 +27,10 @@ pub struct Values {
     given: BTreeMap<&'static str, Given>,
     /// `ETCD_*` and `PORTUNUS_*` variables that name no flag.
     pub unrecognized_variables: Vec<String>,
+    /// Flags that were given by a former name: that, and how they are written today.
+    pub former: Vec<(String, String)>,
+    /// Gates of `--feature-gates` that were given as flags of their own.
+    gates: Vec<(String, Given)>,
     /// The file that all of it comes from, if one does.
     pub file: Option<PathBuf>,
 }
@@ -56,6 +61,28 @@ impl Values {
     pub(super) fn set(&mut self, flag: &'static Flag, text: String, origin: String) {
         self.given.insert(flag.name, Given { text, origin });
     }
+
+    /// The same by a former name.
+    pub(super) fn set_former(&mut self, former: Former, text: String, origin: String) {
+        self.former.push((origin.clone(), former.today()));
+        match former {
+            Former::Flag(flag) => self.set(flag, text, origin),
+            Former::Gate(gate) => self.gates.push((gate.to_owned(), Given { text, origin })),
+        }
+    }
+
+    /// Puts gates that were flags of their own beside those of `--feature-gates`.
+    pub(super) fn join_gates(&mut self) {
+        let flag = flags::find("feature-gates").expect("the table holds it");
+        for (gate, given) in std::mem::take(&mut self.gates) {
+            let pair = format!("{gate}={}", given.text);
+            let (text, origin) = match self.given.get(flag.name) {
+                Some(all) => (format!("{},{pair}", all.text), all.origin.clone()),
+                None => (pair, given.origin),
+            };
+            self.set(flag, text, origin);
+        }
+    }
 }
 
 /// Reads the arguments after the program's name, over the environment. A flag given twice keeps
@@ -74,19 +101,18 @@ where
         Asked::Help => Ok(Request::Help),
         Asked::Version => Ok(Request::Version),
         // The file stands for the environment, too, whatever that holds.
-        Asked::Serve(given) if given.contains_key("config-file") => {
-            Ok(Request::Serve(Values { given, ..Values::default() }))
-        }
-        Asked::Serve(given) => {
+        Asked::Serve(asked) if asked.is_given("config-file") => Ok(Request::Serve(asked)),
+        Asked::Serve(asked) => {
             let mut values = read_environment(environment)?;
-            values.given.extend(given);
+            values.given.extend(asked.given);
+            values.former.extend(asked.former);
             Ok(Request::Serve(values))
         }
     }
 }
 
 enum Asked {
-    Serve(BTreeMap<&'static str, Given>),
+    Serve(Values),
     Help,
     Version,
 }
@@ -110,8 +136,15 @@ fn read_arguments(words: Vec<String>) -> Result<Asked, Error> {
             _ if FORGOTTEN.contains(&name) => continue,
             _ => {}
         }
-        let Some(flag) = flags::find(name) else {
-            refuse_unless_off(name, inline.as_deref(), format!("--{name}"))?;
+        let former = former::find(name);
+        let Some(flag) = flags::find(name).or(former.and_then(Former::flag)) else {
+            match former {
+                Some(gate) => {
+                    let text = inline.unwrap_or_else(|| "true".to_owned());
+                    values.set_former(gate, text, format!("--{name}"));
+                }
+                None => refuse_unless_off(name, inline.as_deref(), format!("--{name}"))?,
+            }
             continue;
         };
         previous = (flag.kind == Kind::Bool && inline.is_none()).then_some(flag.name);
@@ -120,9 +153,13 @@ fn read_arguments(words: Vec<String>) -> Result<Asked, Error> {
             (None, Kind::Bool) => "true".to_owned(),
             (None, _) => words.next().ok_or(Error::MissingValue { name: flag.name })?,
         };
-        values.set(flag, text, format!("--{name}"));
+        match former {
+            Some(former) => values.set_former(former, text, format!("--{name}")),
+            None => values.set(flag, text, format!("--{name}")),
+        }
     }
-    Ok(Asked::Serve(values.given))
+    values.join_gates();
+    Ok(Asked::Serve(values))
 }
 
 /// The word without one or two dashes; `None` when it is no flag.
@@ -166,6 +203,12 @@ where
                 values.set(flag, text_of(&value, &name)?, name);
             }
         }
+        for former in former::names() {
+            let name = flags::variable(prefix, &former);
+            if let (Some(value), Some(former)) = (variables.remove(&name), former::find(&former)) {
+                values.set_former(former, text_of(&value, &name)?, name);
+            }
+        }
         for flag in UNSUPPORTED {
             let name = flags::variable(prefix, flag.name);
             if let Some(value) = variables.remove(&name) {
@@ -174,6 +217,7 @@ where
         }
     }
     values.unrecognized_variables = variables.into_keys().collect();
+    values.join_gates();
     Ok(values)
 }
 

@@ -21,6 +21,7 @@ use crate::api::{Address, Listener};
 use crate::clock::{Clock, Tick};
 use crate::config::parse_duration;
 use crate::srv::Names;
+use crate::systemd;
 use crate::tls::{Socket, Target};
 
 /// A member that has not accepted by then is not there.
@@ -89,6 +90,7 @@ async fn serve(options: &Gateway) -> Result<()> {
         rest: options.retry_delay,
     });
     tracing::info!(address = options.listen_addr, "ready to proxy client requests");
+    systemd::serving();
     let mut sockets = std::pin::pin!(listener.sockets());
     loop {
         tokio::select! {

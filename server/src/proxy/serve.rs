@@ -26,6 +26,7 @@ use super::watch::WatchService;
 use crate::api::{Address, Gateway, Listener, Mended, Metered, Table, Timing, service_names};
 use crate::clock::Clock;
 use crate::limits::SHUTDOWN_GRACE;
+use crate::systemd;
 use crate::tls::{Acceptor, Door, Incoming, Target, self_signed};
 
 /// What clients may speak over TLS.
@@ -73,12 +74,14 @@ async fn serve(options: Options) -> Result<()> {
         namespace = options.namespace,
         "started gRPC proxy"
     );
+    systemd::serving();
     tokio::select! {
         ended = all_ended(&mut serving) => return ended,
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
     tracing::info!("stopping");
+    systemd::stopping();
     probing.abort();
     syncing.abort();
     stop.send_replace(true);

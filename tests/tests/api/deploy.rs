@@ -1,9 +1,14 @@
 //! What `docs/deploy` offers, as far as it can be checked without installing it.
 
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use anyhow::{Context, Result};
 use portunus::config::flags::FLAGS;
+use portunus_tests::{Member, free_ports};
+use rustix::process::{Pid, Signal, kill_process};
 
 fn deploy(name: &str) -> String {
     let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/deploy").join(name);
@@ -56,6 +61,42 @@ fn systemd_takes_the_unit() {
     let said = String::from_utf8_lossy(&verified.stderr);
     let ours: Vec<_> = said.lines().filter(|line| line.contains("portunus.service")).collect();
     assert!(verified.status.success() && ours.is_empty(), "{said}");
+}
+
+/// With flags as kubeadm writes them for an etcd 3.5.
+#[test]
+fn a_unit_that_waits_for_readiness_is_told() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().join("notify");
+    let systemd = UnixDatagram::bind(&path)?;
+    systemd.set_read_timeout(Some(Duration::from_secs(60)))?;
+    let [client, peer] = free_ports();
+    let (client, peer) = (format!("http://127.0.0.1:{client}"), format!("http://127.0.0.1:{peer}"));
+    let mut member = Command::new(Member::program()?)
+        .env("NOTIFY_SOCKET", &path)
+        .arg(format!("--data-dir={}", dir.path().join("data").display()))
+        .arg(format!("--listen-client-urls={client}"))
+        .arg(format!("--advertise-client-urls={client}"))
+        .arg(format!("--listen-peer-urls={peer}"))
+        .arg(format!("--initial-advertise-peer-urls={peer}"))
+        .arg(format!("--initial-cluster=default={peer}"))
+        .arg("--experimental-initial-corrupt-check=true")
+        .arg("--experimental-watch-progress-notify-interval=5s")
+        .arg("--snapshot-count=10000")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let heard = || {
+        let mut said = [0; 256];
+        let length = systemd.recv(&mut said)?;
+        anyhow::Ok(String::from_utf8_lossy(&said[..length]).into_owned())
+    };
+    let ready = heard();
+    let pid = Pid::from_raw(i32::try_from(member.id())?).context("a process id")?;
+    kill_process(pid, Signal::TERM)?;
+    assert!(member.wait()?.success());
+    assert_eq!((ready?.as_str(), heard()?.as_str()), ("READY=1\n", "STOPPING=1\n"));
+    Ok(())
 }
 
 #[test]
