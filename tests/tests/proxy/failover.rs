@@ -173,7 +173,7 @@ async fn a_proxy_that_knows_one_member_learns_of_the_others_by_it() -> Result<()
     let proxy = Proxy::before(&known, &["--endpoints-auto-sync-interval=100ms"])?;
     eventually("the proxy to name all members", || async {
         let said = proxy.said();
-        let changed = said.lines().filter(|line| line.contains("endpoints have changed")).last();
+        let changed = said.lines().rfind(|line| line.contains("endpoints have changed"));
         let changed = changed.unwrap_or_default();
         ensure!(all.iter().all(|url| changed.contains(url)), "{said}");
         Ok(())
