@@ -36,7 +36,7 @@ client() {
   for tool in $tools; do
     command -v "$tool" >/dev/null || { echo "== $name: passed over, there is no $tool here"; return; }
   done
-  if ! timeout 300 bash -euc "$get" >"$work/get.log" 2>&1; then
+  if ! timeout 120 bash -euc "$get" >"$work/get.log" 2>&1; then
     echo "== $name: passed over, its packages cannot be had here: $(tail -n 1 "$work/get.log")"
     return
   fi
