@@ -219,6 +219,10 @@ fn names_of_older_etcds_mean_what_is_meant_today() {
     let config = config(&["--experimental-max-learners=4"], &variables).expect("valid");
     assert!(config.checks.initial && config.unrecognized_variables.is_empty());
     assert_eq!((config.max_learners, config.former_flags.len()), (4, 2));
+    // They were flags of their own: one does not take the other's place.
+    let both = self::config(&["--experimental-compact-hash-check-enabled"], &variables);
+    let checks = both.expect("valid").checks;
+    assert!(checks.initial && checks.compaction.is_some());
 }
 
 const CLIENT: &str = "--advertise-client-urls=http://localhost:1";

@@ -106,6 +106,8 @@ where
             let mut values = read_environment(environment)?;
             values.given.extend(asked.given);
             values.former.extend(asked.former);
+            values.gates.extend(asked.gates);
+            values.join_gates();
             Ok(Request::Serve(values))
         }
     }
@@ -158,7 +160,6 @@ fn read_arguments(words: Vec<String>) -> Result<Asked, Error> {
             None => values.set(flag, text, format!("--{name}")),
         }
     }
-    values.join_gates();
     Ok(Asked::Serve(values))
 }
 
@@ -217,7 +218,6 @@ where
         }
     }
     values.unrecognized_variables = variables.into_keys().collect();
-    values.join_gates();
     Ok(values)
 }
 

@@ -30,7 +30,7 @@ pub struct Patience {
 
 impl Patience {
     /// The last entry on its way came home.
-    pub fn is_quiet(&mut self, now: Tick) {
+    pub fn came_home(&mut self, now: Tick) {
         self.quiet_since = now;
     }
 

@@ -220,7 +220,7 @@ impl Sequencer {
         if !self.outstanding.is_empty() {
             return;
         }
-        self.patience.is_quiet(self.shared.clock.now());
+        self.patience.came_home(self.shared.clock.now());
         match std::mem::take(&mut self.reign) {
             Reign::Resolving(Leading { term, epoch }) => self.new_epoch(term, epoch + 1),
             Reign::Draining(leading, tell) => {
