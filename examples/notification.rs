@@ -1,6 +1,5 @@
-//! Notification and coordination: a console and its workers know each other only by a directory
-//! that both watch. The console steers by a key; workers report progress under a temporary
-//! directory, and a worker that dies is noticed by its heartbeat key.
+//! Notification and coordination: a console and its workers meet only in a directory that both
+//! watch. The console steers by a key, workers report progress, and one that dies is noticed.
 
 use std::collections::BTreeMap;
 

@@ -167,6 +167,8 @@ pub(super) async fn build(parts: &mut Parts) -> Result<Built, StartError> {
     log.on_membership(move |membership| {
         newest.appended(membership.log_id.map_or(0, |at| at.index));
     });
+    let alone = sole_voter.clone();
+    log.wait_for_disk_while(move || alone.is_it());
     let Recovered { store, state, history, applied, membership } = bring_back(parts, &wal).await?;
     let (queue, submissions) = mpsc::channel(REQUESTS_QUEUED_MAX);
     let (confirm, rounds) = Confirm::new();

@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 use bytes::Bytes;
 use parking_lot::Mutex;
 
+use super::commit::Commit;
 use super::disk::{Disk, SyncStats};
 use super::header::{Checkpoint, SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::index::Index;
@@ -26,6 +27,7 @@ use super::{Entry, Identity, OpenError, Options, Position, ReadPlan};
 pub struct Wal {
     index: Arc<Mutex<Index>>,
     queue: Arc<Queue>,
+    commit: Arc<Commit>,
     supply: Arc<Supply>,
     stats: Arc<SyncStats>,
     writer: Option<JoinHandle<()>>,
@@ -61,9 +63,8 @@ impl Wal {
         let (supply, supplier) = Supply::start(disk.clone())?;
         let stats = disk.stats.clone();
         let writer = Writer {
-            disk,
+            disk: disk.clone(),
             identity,
-            queue: queue.clone(),
             supply: supply.clone(),
             index: index.clone(),
             synced: segment.lsn(offset),
@@ -77,19 +78,38 @@ impl Wal {
             placed: Vec::new(),
         };
         let thread = thread::Builder::new().name("wal-commit".into());
-        let writer = match thread.spawn(move || writer.run()) {
+        let commit = Arc::new(Commit::new(writer, queue.clone(), disk));
+        let committing = commit.clone();
+        let writer = match thread.spawn(move || committing.run()) {
             Ok(writer) => Some(writer),
             Err(error) => {
                 supply.close();
                 return Err(error);
             }
         };
-        Ok(Self { index, queue, supply, stats, writer, supplier: Some(supplier) })
+        Ok(Self { index, queue, commit, supply, stats, writer, supplier: Some(supplier) })
     }
 
     /// Adds entries, which must follow the last without a gap; an empty log begins where its first
     /// entry says. They can be read when this returns; `done` is called when the disk has them.
     pub fn append(&self, entries: Vec<Entry>, done: Done) -> io::Result<()> {
+        self.enqueue(entries, done, Queue::push)
+    }
+
+    /// The same for a caller that may wait for the disk: few entries are on it, and `done` was
+    /// called, when this returns, unless others are under way.
+    pub fn append_here(&self, entries: Vec<Entry>, done: Done) -> io::Result<()> {
+        self.enqueue(entries, done, Queue::push_quietly)?;
+        self.commit.commit_here();
+        Ok(())
+    }
+
+    fn enqueue(
+        &self,
+        entries: Vec<Entry>,
+        done: Done,
+        push: fn(&Queue, Job) -> Result<(), Job>,
+    ) -> io::Result<()> {
         self.queue.wait_for_room();
         let mut index = self.index.lock();
         let first = entries.first().map_or(0, |entry| entry.index);
@@ -107,7 +127,7 @@ impl Wal {
         let first_ticket = tickets.next().unwrap_or(0);
         tickets.for_each(drop);
         let op = Op::Append { entries, first_ticket };
-        let pushed = self.queue.push(Job { op, durable: true, done: Some(done) });
+        let pushed = push(&self.queue, Job { op, durable: true, done: Some(done) });
         drop(index);
         refuse(pushed);
         Ok(())

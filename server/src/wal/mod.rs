@@ -1,10 +1,11 @@
-//! The write-ahead log: segments of checksummed frames, one thread that commits in groups, and
+//! The write-ahead log: segments of checksummed frames, commits in groups, and
 //! recovery that tells a torn tail from damage. It knows entries, positions and a vote as bytes;
 //! what they mean is Raft's business.
 //!
 //! An LSN is a byte position in the log as a whole. Every frame says up to which LSN the log was
 //! known to be on disk when it was written; that is what recovery judges by.
 
+mod commit;
 mod disk;
 mod error;
 mod frame;
@@ -21,6 +22,8 @@ mod segment;
 mod supply;
 mod writer;
 
+#[cfg(test)]
+mod commit_test;
 #[cfg(test)]
 mod fault_test;
 #[cfg(test)]

@@ -13,10 +13,12 @@ use super::{Entry, Options, Position, Wal};
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// Entries of these sizes, in the next term or the last.
+    /// Entries of these sizes, in the next term or the last, by a caller that waits for the disk
+    /// or not.
     Append {
         sizes: Vec<usize>,
         new_term: bool,
+        here: bool,
     },
     /// Keep this share of the entries, in 256ths.
     Truncate(u8),
@@ -33,8 +35,8 @@ enum Step {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
-        6 => (vec(0..900usize, 1..6), any::<bool>())
-            .prop_map(|(sizes, new_term)| Step::Append { sizes, new_term }),
+        6 => (vec(0..900usize, 1..6), any::<bool>(), any::<bool>())
+            .prop_map(|(sizes, new_term, here)| Step::Append { sizes, new_term, here }),
         2 => any::<u8>().prop_map(Step::Truncate),
         2 => any::<u8>().prop_map(Step::Purge),
         1 => (1..9u8).prop_map(Step::PurgeBeyond),
@@ -68,12 +70,15 @@ impl Model {
 
     fn step(&mut self, wal: &Wal, step: &Step) {
         match step {
-            Step::Append { sizes, new_term } => {
+            Step::Append { sizes, new_term, here } => {
                 self.term += u64::from(*new_term);
                 let next = self.next();
                 let new = sizes.iter().zip(next..).map(|(size, at)| entry(self.term, at, *size));
                 let new: Vec<Entry> = new.collect();
-                wal.append(new.clone(), done().0).unwrap();
+                match here {
+                    true => wal.append_here(new.clone(), done().0).unwrap(),
+                    false => wal.append(new.clone(), done().0).unwrap(),
+                }
                 self.entries.extend(new);
             }
             Step::Truncate(share) => {

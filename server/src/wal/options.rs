@@ -71,9 +71,9 @@ pub struct Options {
     /// Called once when the disk refuses a write or a sync. It must not return in a server: what
     /// the kernel holds can no longer be trusted. The default logs and aborts the process.
     pub on_fatal: Arc<dyn Fn(&str) + Send + Sync>,
-    /// Told how long each write took, on the log's thread; for a histogram.
+    /// Told how long each write took, by whoever committed; for a histogram.
     pub on_write: Option<Arc<dyn Fn(Duration) + Send + Sync>>,
-    /// Told how long each sync took, on the log's thread; for a histogram.
+    /// Told how long each sync took, by whoever committed; for a histogram.
     pub on_sync: Option<Arc<dyn Fn(Duration) + Send + Sync>>,
     /// Failures to inject; all off unless a test turns one on.
     pub faults: Arc<Faults>,
@@ -116,6 +116,6 @@ pub struct Faults {
     pub sync_fails: AtomicBool,
     /// Writing frames fails.
     pub write_fails: AtomicBool,
-    /// Syncs of the commit thread wait while this is set: a slow disk.
+    /// Syncs of what was appended wait while this is set: a slow disk.
     pub sync_hangs: AtomicBool,
 }

@@ -1,4 +1,4 @@
-//! What callers want written, in the order they asked, until the commit thread takes it.
+//! What callers want written, in the order they asked, until somebody commits it.
 
 use std::collections::VecDeque;
 use std::io;
@@ -16,7 +16,7 @@ const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Quiet time after which what needs no sync is written on its own.
 const IDLE: Duration = Duration::from_millis(100);
 
-/// Called once, on the log's thread, when what it belongs to is on disk, or never will be.
+/// Called once, by whoever committed it, when what it belongs to is on disk, or never will be.
 pub type Done = Box<dyn FnOnce(io::Result<()>) + Send>;
 
 /// A change to the log.
@@ -29,7 +29,7 @@ pub enum Op {
 }
 
 impl Op {
-    fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         match self {
             Self::Append { entries, .. } => entries.iter().map(|entry| entry.payload.len()).sum(),
             _ => 0,
@@ -73,6 +73,8 @@ struct State {
     bytes: usize,
     /// The newest that is not written. It rides on the next group.
     committed: Option<Position>,
+    /// What is on disk is not known by a frame yet.
+    unsettled: bool,
     /// The thread waits for as long as it takes.
     asleep: bool,
     closing: bool,
@@ -81,7 +83,7 @@ struct State {
 }
 
 impl Queue {
-    /// Waits while too much is queued. To be called before taking a lock the commit thread needs.
+    /// Waits while too much is queued. To be called before taking a lock that a commit needs.
     pub fn wait_for_room(&self) {
         let mut state = self.state.lock();
         while state.bytes > QUEUE_BYTES_MAX && !state.ended {
@@ -91,14 +93,25 @@ impl Queue {
 
     /// Gives the job back when nobody will take it any more.
     pub fn push(&self, job: Job) -> Result<(), Job> {
+        self.push_quietly(job)?;
+        self.wake();
+        Ok(())
+    }
+
+    /// The same without waking the thread.
+    pub fn push_quietly(&self, job: Job) -> Result<(), Job> {
         let mut state = self.state.lock();
         if state.ended || state.closing {
             return Err(job);
         }
         state.bytes += job.op.bytes();
         state.jobs.push_back(job);
-        self.work.notify_one();
         Ok(())
+    }
+
+    /// There is work for the thread.
+    pub fn wake(&self) {
+        self.work.notify_one();
     }
 
     pub fn set_committed(&self, committed: Position) {
@@ -109,11 +122,20 @@ impl Queue {
         }
     }
 
-    /// Waits for work. Unless all is `settled`, answers with an empty group after a quiet while.
-    pub fn take(&self, settled: bool) -> Group {
+    /// A group was committed, and whether a frame says so.
+    pub fn settled(&self, settled: bool) {
         let mut state = self.state.lock();
-        while state.jobs.is_empty() && !state.closing {
-            if settled && state.committed.is_none() {
+        state.unsettled = !settled;
+        if state.asleep && state.unsettled {
+            self.work.notify_one();
+        }
+    }
+
+    /// Waits for work; unless all is settled, for a quiet while only.
+    pub fn wait(&self) {
+        let mut state = self.state.lock();
+        while state.jobs.is_empty() && !state.closing && !state.ended {
+            if !state.unsettled && state.committed.is_none() {
                 state.asleep = true;
                 self.work.wait(&mut state);
                 state.asleep = false;
@@ -121,6 +143,11 @@ impl Queue {
                 break;
             }
         }
+    }
+
+    /// The next group; an empty one when nothing waits.
+    pub fn take(&self) -> Group {
+        let mut state = self.state.lock();
         let mut jobs = Vec::with_capacity(state.jobs.len());
         let mut bytes = 0;
         while bytes < GROUP_BYTES_MAX
@@ -133,6 +160,20 @@ impl Queue {
         self.room.notify_all();
         let closing = state.closing && jobs.is_empty();
         Group { jobs, committed: state.committed.take(), closing }
+    }
+
+    /// The one job that waits, if it is only one and `fits`.
+    pub fn take_only(&self, fits: impl FnOnce(&Op) -> bool) -> Option<Group> {
+        let mut state = self.state.lock();
+        if state.jobs.len() != 1
+            || state.closing
+            || !state.jobs.front().is_some_and(|job| fits(&job.op))
+        {
+            return None;
+        }
+        let job = state.jobs.pop_front()?;
+        state.bytes -= job.op.bytes();
+        Some(Group { jobs: vec![job], committed: state.committed.take(), closing: false })
     }
 
     pub fn close(&self) {

@@ -1,5 +1,4 @@
-//! The commit thread: takes what is queued, writes it with one write, syncs once, and tells
-//! everyone in order.
+//! Committing a group: its frames in one write, and one sync.
 
 use std::io;
 use std::sync::Arc;
@@ -10,7 +9,7 @@ use super::disk::Disk;
 use super::frame::{self, Frame, Kind, frame_bytes};
 use super::header::{Checkpoint, SEGMENT_HEADER_BYTES, SegmentHeader};
 use super::index::{Index, Placed};
-use super::queue::{Group, Op, Queue};
+use super::queue::{Group, Op};
 use super::segment::Segment;
 use super::supply::Supply;
 use super::{Entry, Identity, Position};
@@ -21,7 +20,6 @@ const BUFFER_KEPT_BYTES: usize = 16 * 1024 * 1024;
 pub struct Writer {
     pub disk: Arc<Disk>,
     pub identity: Identity,
-    pub queue: Arc<Queue>,
     pub supply: Arc<Supply>,
     pub index: Arc<Mutex<Index>>,
     pub segment: Arc<Segment>,
@@ -40,8 +38,8 @@ pub struct Writer {
     pub placed: Vec<Placed>,
 }
 
-/// Why the thread ends before its time.
-enum Halt {
+/// Why nothing more can be written.
+pub enum Halt {
     /// The disk failed.
     Failed(&'static str, io::Error),
     /// The log was closed while the disk was full.
@@ -49,27 +47,8 @@ enum Halt {
 }
 
 impl Writer {
-    pub fn run(mut self) {
-        let _ended = EndGuard(self.queue.clone(), self.disk.clone());
-        loop {
-            let group = self.queue.take(self.noted >= self.synced);
-            let closing = group.closing;
-            if let Err(halt) = self.commit(&group) {
-                let reason = self.halted(halt);
-                for job in group.jobs {
-                    job.finish(Err(io::Error::other(reason.clone())));
-                }
-                return;
-            }
-            group.jobs.into_iter().for_each(|job| job.finish(Ok(())));
-            self.reap();
-            if closing {
-                return;
-            }
-        }
-    }
-
-    fn halted(&self, halt: Halt) -> String {
+    /// Says why, to the owner of the log where the disk failed.
+    pub fn halted(&self, halt: Halt) -> String {
         let file = self.segment.path.display();
         match halt {
             Halt::Failed(action, error) => {
@@ -84,7 +63,20 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, group: &Group) -> Result<(), Halt> {
+    /// Everything written is known by a frame to be on disk.
+    pub fn is_settled(&self) -> bool {
+        self.noted >= self.synced
+    }
+
+    /// True when the segment takes these entries, and a note of what is committed, without being
+    /// ended; the next one may have to be waited for.
+    pub fn has_room_for(&self, op: &Op) -> bool {
+        let Op::Append { entries, .. } = op else { return false };
+        let frames: usize = entries.iter().map(|entry| frame_bytes(entry.payload.len())).sum();
+        self.has_room(frames + frame_bytes(0))
+    }
+
+    pub fn commit(&mut self, group: &Group) -> Result<(), Halt> {
         for job in &group.jobs {
             self.put_op(&job.op)?;
         }
@@ -92,7 +84,7 @@ impl Writer {
             self.put_position(Kind::Committed, committed)?;
             self.checkpoint.committed = Some(committed);
         }
-        if group.jobs.is_empty() && self.noted < self.synced && self.has_room(frame_bytes(0)) {
+        if group.jobs.is_empty() && !self.is_settled() && self.has_room(frame_bytes(0)) {
             self.put(Kind::Mark, 0, 0, 0, &[])?;
         }
         self.write_out()?;
@@ -219,26 +211,12 @@ impl Writer {
     }
 
     /// Removes segments that only hold what is purged. The purge itself is on disk by now.
-    fn reap(&mut self) {
+    pub fn reap(&mut self) {
         if self.reaped == self.checkpoint.purged {
             return;
         }
         self.reaped = self.checkpoint.purged;
         let behind = self.index.lock().take_behind(self.reaped);
         self.supply.remove(behind.iter().map(|segment| segment.path.clone()));
-    }
-}
-
-/// Leaves nobody waiting when the thread ends, be it by a panic.
-struct EndGuard(Arc<Queue>, Arc<Disk>);
-
-impl Drop for EndGuard {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            (self.1.options.on_fatal)("the write-ahead log's thread panicked");
-        }
-        for job in self.0.end() {
-            job.finish(Err(io::Error::other("the write-ahead log is closed")));
-        }
     }
 }

@@ -1,4 +1,5 @@
-//! Writing the log for RaftCore: every call only queues, save for the vote, which is waited for.
+//! Writing the log for RaftCore: every call only queues, save for the vote, which is waited for,
+//! and for what a member without peers appends: nothing else is to be done until the disk has it.
 
 use std::fmt::Debug;
 use std::io;
@@ -18,17 +19,19 @@ use crate::raft::types::{Entry, LogId, StoredMembership, TypeConfig, Vote};
 use crate::wal::Wal;
 
 type MembershipHook = Box<dyn Fn(&StoredMembership) + Send + Sync>;
+type Alone = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// openraft's view of the log. Clones are handles on the same log.
 #[derive(Clone)]
 pub struct LogStore {
     reader: LogReader,
     on_membership: Arc<OnceLock<MembershipHook>>,
+    alone: Arc<OnceLock<Alone>>,
 }
 
 impl LogStore {
     pub fn new(wal: Arc<Wal>) -> Self {
-        Self { reader: LogReader(wal), on_membership: Arc::default() }
+        Self { reader: LogReader(wal), on_membership: Arc::default(), alone: Arc::default() }
     }
 
     /// Calls `hook` for every membership entry when it is appended: before anyone can read or
@@ -37,6 +40,14 @@ impl LogStore {
     pub fn on_membership(&self, hook: impl Fn(&StoredMembership) + Send + Sync + 'static) {
         if self.on_membership.set(Box::new(hook)).is_err() {
             tracing::warn!("the log store has a membership hook already");
+        }
+    }
+
+    /// While `alone` says that this member has nobody to replicate to, RaftCore's task waits for
+    /// the disk itself where that is quicker. At most one; later ones are ignored.
+    pub fn wait_for_disk_while(&self, alone: impl Fn() -> bool + Send + Sync + 'static) {
+        if self.alone.set(Box::new(alone)).is_err() {
+            tracing::warn!("the log store knows already when it may wait for the disk");
         }
     }
 
@@ -100,7 +111,11 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             codec::encode_entry(entry)
         };
         let entries = entries.into_iter().map(encode).collect();
-        self.wal().append(entries, Box::new(move |result| callback.io_completed(result)))
+        let done = Box::new(move |result| callback.io_completed(result));
+        match self.alone.get().is_some_and(|alone| alone()) {
+            true => self.wal().append_here(entries, done),
+            false => self.wal().append(entries, done),
+        }
     }
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> Result<(), io::Error> {
