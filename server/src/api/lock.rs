@@ -26,33 +26,27 @@ pub struct LockService {
 impl Lock for LockService {
     async fn lock(&self, request: Request<LockRequest>) -> Result<Response<LockResponse>, Status> {
         let node = acting(&self.node, &request);
-        let end = self.ending.of(request.metadata());
+        let mut end = self.ending.of(request.metadata());
         let LockRequest { name, lease } = request.into_inner();
         if node.admits_lock(&name) {
             return self.lock_admitted(&node, name, lease, end).await;
         }
-        let taken = node.line_up(name.clone(), LeaseId(lease), Vec::new().into()).await;
-        let (mut place, standing) = match taken {
+        let mut ended = None;
+        let stop = async { ended = Some((&mut end).await) };
+        let taken = node.take_turn(name.clone(), LeaseId(lease), stop).await;
+        if let Some(status) = ended {
+            return Err(status);
+        }
+        let mut turn = match taken {
             // The leader knows of a plugin that this member has not heard of yet.
             Err(LineError::Node(Error::Refused(Refusal::Lock(LockRefusal::Admitted {
                 ..
             })))) => return self.lock_admitted(&node, name, lease, end).await,
-            taken => taken.map_err(refused)?,
+            taken => taken.map_err(refused)?.ok_or_else(status::answer_of_another_kind)?,
         };
-        let mut revision = place.at;
-        if !standing.is_first {
-            let turn = node.await_turn(&name, &place);
-            revision = tokio::select! {
-                turn = turn => turn.map_err(refused)?,
-                status = end => {
-                    place.hand_over();
-                    return Err(status);
-                }
-            };
-        }
-        place.keep();
-        let header = Some(header_at(revision, &self.node));
-        Ok(Response::new(LockResponse { header, key: place.key.clone() }))
+        turn.place.keep();
+        let header = Some(header_at(turn.revision, &self.node));
+        Ok(Response::new(LockResponse { header, key: turn.place.key.clone() }))
     }
 
     async fn unlock(

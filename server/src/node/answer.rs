@@ -48,18 +48,49 @@ pub struct Call {
     caller: oneshot::Sender<Delivery>,
     /// Made when somebody wants to know whether the call is still somewhere.
     life: Option<Arc<()>>,
+    /// What its caller asks next.
+    next: Option<Box<Next>>,
+}
+
+/// A question that follows from the answer to another, and is put where that one is decided: its
+/// caller need not hear the first answer to ask it.
+pub struct Next {
+    /// What is asked once this was said, if anything is.
+    pub ask: fn(&Ask, &Said) -> Option<Ask>,
+    /// Where the first answer goes then. What the second question comes to goes to the caller.
+    pub first: oneshot::Sender<Delivery>,
+}
+
+impl std::fmt::Debug for Next {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Next")
+    }
 }
 
 impl Call {
     /// A question of the server's own.
     pub fn new(ask: Ask) -> (Self, oneshot::Receiver<Delivery>) {
         let (caller, answer) = oneshot::channel();
-        (Self { ask, who: Caller::Server, order: 0, caller, life: None }, answer)
+        (Self { ask, who: Caller::Server, order: 0, caller, life: None, next: None }, answer)
     }
 
     /// The same question on somebody's behalf.
     pub fn by(self, who: Caller) -> Self {
         Self { who, ..self }
+    }
+
+    /// The same question, and another that may follow from its answer.
+    pub fn then(self, next: Next) -> Self {
+        Self { next: Some(Box::new(next)), ..self }
+    }
+
+    /// What is asked next, now that this was decided; this call's answer goes where it is to go
+    /// then.
+    pub fn follow_up(&mut self, decided: &Result<Said, Refusal>) -> Option<Self> {
+        let Next { ask, first } = *self.next.take()?;
+        let ask = ask(&self.ask, decided.as_ref().ok()?)?;
+        let caller = std::mem::replace(&mut self.caller, first);
+        Some(Self { ask, who: self.who.clone(), order: 0, caller, life: None, next: None })
     }
 
     /// True when nobody waits any more (the client went away or its deadline passed). Such a call

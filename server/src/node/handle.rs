@@ -197,17 +197,22 @@ impl Node {
             ask => ask,
         };
         let (call, answer) = Call::new(ask);
-        let call = call.by(self.caller.clone());
+        self.submit(call.by(self.caller.clone()))?;
+        answer.await.unwrap_or(Err(Bounce::Unknown(Failure::TimedOutLeaderFailed)))
+    }
+
+    /// Hands a call to this member's own sequencer.
+    pub(super) fn submit(&self, call: Call) -> Result<(), Bounce> {
+        use tokio::sync::mpsc::error::TrySendError;
         match self.shared.queue.try_send(Submission::Call(call)) {
-            Ok(()) => {}
-            Err(tokio::sync::mpsc::error::TrySendError::Full(submission)) => {
-                return Err(not_executed(submission, Failure::TooManyRequests));
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(submission)) => {
+                Err(not_executed(submission, Failure::TooManyRequests))
             }
-            Err(tokio::sync::mpsc::error::TrySendError::Closed(submission)) => {
-                return Err(not_executed(submission, Failure::Stopped));
+            Err(TrySendError::Closed(submission)) => {
+                Err(not_executed(submission, Failure::Stopped))
             }
         }
-        answer.await.unwrap_or(Err(Bounce::Unknown(Failure::TimedOutLeaderFailed)))
     }
 
     /// Asks another member, which leads as far as this one knows.

@@ -23,6 +23,7 @@ mod finishing;
 mod forward;
 mod handle;
 mod hash;
+mod hearing;
 mod join;
 mod lane;
 mod lease_book;

@@ -34,6 +34,10 @@ impl Patience {
         self.quiet_since = now;
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
     pub fn drain(&mut self) -> std::vec::Drain<'_, Call> {
         self.calls.drain(..)
     }

@@ -9,7 +9,7 @@ use super::applied::Version;
 
 /// How long versions gather before they are freed together: a wake-up of the thread costs whoever
 /// hands over more than freeing one costs here.
-const GATHER: Duration = Duration::from_millis(5);
+const GATHER: Duration = Duration::from_millis(25);
 
 /// Takes versions nobody reads any more.
 pub struct Reaper(Sender<Arc<Version>>);

@@ -170,9 +170,6 @@ impl Sequencer {
         tracing::info!(term = leading.term, revision = self.head.revision, "leading");
         self.lead(leading);
         self.begin_anew();
-        // Taken back from an earlier reign after this one had begun.
-        let calls = std::mem::take(&mut self.again);
-        self.decide_again(calls);
     }
 
     /// What rests on the head that was, now that it is the applied state.
@@ -183,6 +180,9 @@ impl Sequencer {
         self.parked.wake_where(|_| true);
         self.publish_head();
         self.shared.lane.desk.compiled();
+        // What was taken back comes first: who waits may wait for what that does.
+        let calls = std::mem::take(&mut self.again);
+        self.decide_again(calls);
         self.decide_released();
     }
 
@@ -243,8 +243,6 @@ impl Sequencer {
         self.book.reconcile(self.head.lease_terms(), self.shared.clock.now());
         self.lead(Leading { term, epoch });
         self.begin_anew();
-        let calls = std::mem::take(&mut self.again);
-        self.decide_again(calls);
     }
 }
 

@@ -132,7 +132,8 @@ impl Sequencer {
         leases.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         self.on_leadership();
         loop {
-            let open = self.is_open();
+            self.hear();
+            let (open, listens) = (self.is_open(), self.listens());
             let patience_ends = self.patience_ends();
             tokio::select! {
                 biased;
@@ -140,7 +141,7 @@ impl Sequencer {
                     Ok(()) => self.on_leadership(),
                     Err(_) => break,
                 },
-                Some(resolved) = self.outstanding.next() => self.on_resolved(resolved),
+                Some(resolved) = self.outstanding.next(), if listens => self.on_resolved(resolved),
                 _ = released(&mut self.held) => self.held = None,
                 _ = leases.tick() => self.on_lease_tick(),
                 () = due(&self.shared.clock, self.parked.next_due()), if open => self.on_due(),
@@ -161,7 +162,7 @@ impl Sequencer {
     }
 
     /// What else has arrived goes into the same entry.
-    fn gather(&mut self, arrived: &mut Vec<Submission>) {
+    pub(super) fn gather(&mut self, arrived: &mut Vec<Submission>) {
         while arrived.len() < ENTRY_DECISIONS_MAX
             && let Ok(submission) = self.queue.try_recv()
         {
@@ -171,7 +172,7 @@ impl Sequencer {
 
     /// True when the queue may be read. A member that does not lead only hands calls back, so what
     /// it proposed in an earlier reign must not hold them up: the bound belongs to leading.
-    fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         let room = self.outstanding.len() < ENTRIES_IN_FLIGHT_MAX;
         let room = room || self.reign.leading().is_none();
         self.held.is_none() && room && !self.reign.is_waiting()
@@ -344,9 +345,14 @@ impl Sequencer {
         self.note(&draft);
         let confirm = draft.effects.is_empty();
         let result = said(&call.ask, result, payload);
+        let mut call = call;
+        let next = call.follow_up(&result);
         batch.add(&mut draft, Decided { call, result, confirm });
         if full {
             self.raise_no_space(batch);
+        }
+        if let Some(next) = next {
+            self.decide(next, batch);
         }
     }
 

@@ -41,7 +41,7 @@ impl Batch {
 
 /// How long batches gather before they are written together, unless there are many or somebody
 /// waits: nothing is in a hurry behind the log, and a wake-up for each costs whoever hands over.
-const GATHER: Duration = Duration::from_millis(5);
+const GATHER: Duration = Duration::from_millis(25);
 /// Batches of that size together are not held back.
 const GATHERED_BYTES: usize = 256 * 1024;
 

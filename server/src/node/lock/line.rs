@@ -28,19 +28,21 @@ impl Node {
     /// # Errors
     /// The key went meanwhile, or the member stops. Without a leader it waits on.
     pub async fn await_turn(&self, name: &Bytes, place: &Place) -> Result<i64, LineError> {
-        let (key, token) = (place.key.clone(), place.revision);
-        let place = LockPlace { name: name.clone(), key, token, holds: 0 };
-        let ask = LockAsk {
-            ask: Some(Ask::AwaitTurn(LockAwait { places: vec![place] })),
-            ..LockAsk::default()
-        };
-        match self.decide_waiting(Request::Lock(ask), true).await {
+        let request = turn(name.clone(), place.key.clone(), place.revision);
+        match self.decide_waiting(request, true).await {
             Ok(Reply::Lock(said)) => Ok(said.revision),
             Ok(_) => Err(LineError::Node(Failure::TimedOutConnectionLost.into())),
             Err(Error::Refused(Refusal::Lock(LockRefusal::Lost { .. }))) => Err(LineError::Lost),
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Asks for the turn of a place whose key was created at `token`.
+pub(super) fn turn(name: Bytes, key: Bytes, token: i64) -> Request {
+    let places = vec![LockPlace { name, key, token, holds: 0 }];
+    let ask = Some(Ask::AwaitTurn(LockAwait { places }));
+    Request::Lock(LockAsk { ask, ..LockAsk::default() })
 }
 
 /// The item of a line that was created first.

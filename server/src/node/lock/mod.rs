@@ -11,6 +11,7 @@ mod follow;
 mod held;
 mod line;
 mod place;
+mod turn;
 
 pub use election::{Elected, Observation};
 pub use held::{Acquired, LockCourse, LockNews};

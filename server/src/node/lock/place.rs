@@ -41,35 +41,21 @@ impl Node {
         lease: LeaseId,
         value: Bytes,
     ) -> Result<(Place, Standing), LineError> {
-        let taking = self.clone().take(name, lease, value);
+        let node = self.clone();
+        let taking = async move {
+            let place = node.wish(&name, lease).await?;
+            place.take(value).await
+        };
         Finishing::new(&self.shared.runtime, taking).await
     }
 
-    async fn take(
-        self,
-        name: Bytes,
-        lease: LeaseId,
-        value: Bytes,
-    ) -> Result<(Place, Standing), LineError> {
+    /// A place that is not taken yet; with lease 0 the server grants one.
+    pub(super) async fn wish(&self, name: &Bytes, lease: LeaseId) -> Result<Place, Error> {
         let lease_is_ours = lease.is_none();
         let lease = if lease_is_ours { self.grant_lease().await? } else { lease };
         let key = Bytes::from([&name[..], format!("/{lease}").as_bytes()].concat());
-        let mut place = Place {
-            node: self.clone(),
-            key: key.clone(),
-            revision: 0,
-            lease,
-            at: 0,
-            lease_is_ours,
-            armed: lease_is_ours,
-        };
-        let taken = self.transact(take_place(&key, lease, &value, &prefix_of(&name))).await?;
-        place.at = taken.header.as_ref().map_or(0, |header| header.revision);
-        let standing = Standing::of(&taken, place.at)?;
-        place.revision = standing.revision;
-        // A lock that this lease held before the call is not this call's to give back.
-        place.armed = lease_is_ours || standing.is_new || !standing.is_first;
-        Ok((place, standing))
+        let (node, armed) = (self.clone(), lease_is_ours);
+        Ok(Place { node, key, revision: 0, lease, at: 0, lease_is_ours, armed })
     }
 
     async fn grant_lease(&self) -> Result<LeaseId, Error> {
@@ -107,12 +93,13 @@ pub struct Standing {
     pub is_first: bool,
     /// The value that the key had before; empty when it is new.
     pub value: Bytes,
-    revision: i64,
+    pub(super) revision: i64,
 }
 
 impl Standing {
-    fn of(taken: &pb::TxnResponse, at: i64) -> Result<Self, LineError> {
+    pub(super) fn of(taken: &pb::TxnResponse) -> Result<Self, LineError> {
         use pb::response_op::Response;
+        let at = taken.header.as_ref().map_or(0, |header| header.revision);
         let found = |n: usize| match taken.responses.get(n).map(|op| &op.response) {
             Some(Some(Response::ResponseRange(range))) => super::follow::first(&range.kvs),
             _ => None,
@@ -126,6 +113,33 @@ impl Standing {
 }
 
 impl Place {
+    /// Takes it, or finds that it is taken.
+    pub(super) async fn take(mut self, value: Bytes) -> Result<(Self, Standing), LineError> {
+        let taken = self.node.transact(self.txn(&value)).await?;
+        let standing = self.taken(&taken)?;
+        Ok((self, standing))
+    }
+
+    /// The name of its line.
+    pub(super) fn name(&self) -> Bytes {
+        let slash = self.key.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+        self.key.slice(..slash)
+    }
+
+    pub(super) fn txn(&self, value: &Bytes) -> pb::TxnRequest {
+        take_place(&self.key, self.lease, value, &prefix_of(&self.name()))
+    }
+
+    /// Notes what the transaction found.
+    pub(super) fn taken(&mut self, taken: &pb::TxnResponse) -> Result<Standing, LineError> {
+        self.at = taken.header.as_ref().map_or(0, |header| header.revision);
+        let standing = Standing::of(taken)?;
+        self.revision = standing.revision;
+        // A lock that this lease held before the call is not this call's to give back.
+        self.armed = self.lease_is_ours || standing.is_new || !standing.is_first;
+        Ok(standing)
+    }
+
     /// The answer is on its way: the place is the client's now.
     pub fn keep(&mut self) {
         self.armed = false;
@@ -146,8 +160,7 @@ impl Drop for Place {
             true => Request::lease_revoke(self.lease),
             // As the Lock service does: a plugin may have a say by now in what the key was put for.
             false => {
-                let slash = self.key.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
-                let (name, key) = (self.key.slice(..slash), self.key.clone());
+                let (name, key) = (self.name(), self.key.clone());
                 let places = vec![LockPlace { name, key, token: self.revision, holds: 0 }];
                 let leave = Some(Ask::Leave(LockLeave { places }));
                 Request::Lock(LockAsk { ask: leave, ..LockAsk::default() })
