@@ -21,7 +21,7 @@ use crate::types::{KeyRange, LeaseId};
 use crate::wasm::{Admission, LockPlace, LockRequest, Outcome, View};
 
 /// Admits while fewer than `permits` hold, in order. Counts how often it is asked.
-fn counting(permits: usize, asked: Arc<AtomicUsize>) -> Script {
+pub fn counting(permits: usize, asked: Arc<AtomicUsize>) -> Script {
     let admit = move |view: &mut dyn View, _: &LockRequest<'_>, holders: &[LockPlace]| {
         asked.fetch_add(1, Ordering::Relaxed);
         let next = view.is_next().expect("it is asked about a lock");
@@ -37,7 +37,7 @@ fn semaphore(permits: usize) -> Script {
     counting(permits, Arc::default())
 }
 
-async fn with(script: Script, more: Binding) -> Hand {
+pub async fn with(script: Script, more: Binding) -> Hand {
     let mut hand = Hand::leading().await;
     let admits = Binding { point: Point::LockAdmission, prefix: "locks/".into(), ..more };
     hand.plug("gate", script, vec![admits]).await;
@@ -48,37 +48,37 @@ async fn with(script: Script, more: Binding) -> Hand {
     hand
 }
 
-fn ask(kind: lock_ask::Ask) -> Ask {
+pub fn ask(kind: lock_ask::Ask) -> Ask {
     Ask::Decide(Request::Lock(LockAsk { ask: Some(kind), ..LockAsk::default() }))
 }
 
-fn wanting(lease: i64, names: &[&'static str]) -> LockAcquireRequest {
+pub fn wanting(lease: i64, names: &[&'static str]) -> LockAcquireRequest {
     let names = names.iter().map(|name| (*name).into()).collect();
     LockAcquireRequest { names, lease, ..LockAcquireRequest::default() }
 }
 
-async fn enlist(hand: &mut Hand, request: LockAcquireRequest) -> LockSaid {
+pub async fn enlist(hand: &mut Hand, request: LockAcquireRequest) -> LockSaid {
     locked(one(hand, ask(lock_ask::Ask::Enlist(request))).await)
 }
 
-fn locked(said: Said) -> LockSaid {
+pub fn locked(said: Said) -> LockSaid {
     match said {
         Said::Reply(Reply::Lock(said)) => said,
         other => panic!("{other:?}"),
     }
 }
 
-fn wait(hand: &mut Hand, places: Vec<Place>) -> Receiver<Delivery> {
+pub fn wait(hand: &mut Hand, places: Vec<Place>) -> Receiver<Delivery> {
     hand.submit([ask(lock_ask::Ask::AwaitTurn(LockAwait { places }))]).pop().expect("one")
 }
 
-async fn release(hand: &mut Hand, lease: i64, name: &'static str) {
+pub async fn release(hand: &mut Hand, lease: i64, name: &'static str) {
     let names = vec![name.into()];
     let release = LockReleaseRequest { names, lease, entirely: true };
     one(hand, ask(lock_ask::Ask::Release(release))).await;
 }
 
-fn holders(hand: &Hand, name: &'static str) -> Vec<i64> {
+pub fn holders(hand: &Hand, name: &'static str) -> Vec<i64> {
     hand.node.shared.applied.with(|version| {
         let held = admission::held(&version.state, &name.into());
         held.iter().map(|holder| holder.lease.0).collect()

@@ -20,7 +20,8 @@ impl Sequencer {
         let is_at_rest = self.later.is_empty()
             && self.patience.is_empty()
             && self.released.is_empty()
-            && self.standing_back.is_empty();
+            && self.standing_back.is_empty()
+            && !self.parked.has_woken();
         !self.is_open() || self.reign.leading().is_none() || !is_at_rest
     }
 }

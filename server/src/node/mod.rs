@@ -95,6 +95,8 @@ pub use start::{Parts, StartError, start};
 pub use triggers::TriggerReport;
 
 #[cfg(test)]
+mod admission_hearing_test;
+#[cfg(test)]
 mod admission_test;
 #[cfg(test)]
 mod condition_test;

@@ -8,7 +8,7 @@ use portunus_proto::portunus::v1::{
 };
 use proptest::prelude::*;
 
-use super::{held, holder_key, is_waited_for, predecessor, waiting};
+use super::{admitting, held, holder_key, is_waited_for, predecessor, waiting};
 use crate::decide::lock::{describe, place_key};
 use crate::decide::stepper::Stepper;
 use crate::decide::{Deploy, LockRefusal, Refusal, Reply, Request, SetMode};
@@ -106,6 +106,39 @@ fn whoever_was_let_in_out_of_turn_keeps_it_when_the_plugin_is_gone() {
     release(&mut world, 2);
     assert!(granted(&mut world, number).token > second.token);
     assert_eq!(holders(&world), [1]);
+}
+
+#[test]
+fn without_its_word_nothing_is_granted_and_disabled_it_has_none() {
+    let mut world = world(2, "l/");
+    let names = || vec![NAME.into()];
+    let unasked =
+        |lease| Ask::Enlist(LockAcquireRequest { names: names(), lease, ..Default::default() });
+    assert!(!said(world.tell(native(unasked(1)))).granted);
+    assert_eq!(admitting(&world.head, &NAME.into()).count(), 1);
+    mode(&mut world, Mode::Disabled);
+    assert_eq!(admitting(&world.head, &NAME.into()).count(), 0);
+    assert!(said(world.tell(native(unasked(1)))).granted);
+}
+
+#[test]
+fn its_word_does_not_cut_a_lock_delay_short() {
+    let mut world = world(2, "l/");
+    let names = vec![NAME.into()];
+    let delayed = LockAcquireRequest { names, lease: 1, lock_delay_ms: 5000, ..Default::default() };
+    let (ask, admissions) = (Some(Ask::Enlist(delayed)), words(LockWord::Admit));
+    let first = world.tell(Request::Lock(LockAsk { ask, admissions, ..LockAsk::default() }));
+    assert!(said(first).granted);
+    let second = enlist(&mut world, 2, LockWord::Wait);
+    world.expire(1);
+    let wait = Ask::AwaitTurn(LockAwait { places: vec![second] });
+    let (ask, admissions) = (Some(wait), words(LockWord::Admit));
+    let turn = world.ask(Request::Lock(LockAsk { ask, admissions, ..LockAsk::default() }));
+    world.advance(4999);
+    assert!(world.waits(turn));
+    world.advance(1);
+    granted(&mut world, turn);
+    assert_eq!(holders(&world), [2]);
 }
 
 #[test]

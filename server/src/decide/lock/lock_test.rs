@@ -202,6 +202,22 @@ fn whoever_loses_its_lease_in_line_hears_it() {
 }
 
 #[test]
+fn a_place_taken_anew_is_not_the_one_that_was_waited_in() {
+    let mut world = world(2);
+    enlist(&mut world, asking(1, &["door"])).unwrap();
+    let old = enlist(&mut world, asking(2, &["door"])).unwrap().places;
+    let leave = LockLeave { places: old.clone() };
+    said(world.tell(ask(Ask::Leave(leave)))).unwrap();
+    let new = enlist(&mut world, asking(2, &["door"])).unwrap().places;
+    assert_eq!(old[0].key, new[0].key);
+    let waiting = wait(&mut world, old);
+    let lost = LockRefusal::Lost { name: "door".into() };
+    assert_eq!(said(world.answer(waiting).unwrap()).unwrap_err(), lock(lost));
+    let waiting = wait(&mut world, new);
+    assert!(world.waits(waiting));
+}
+
+#[test]
 fn plain_clients_of_etcd_stand_in_the_same_line() {
     let mut world = world(2);
     world.put("door/aa", "").unwrap();

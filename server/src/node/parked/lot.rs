@@ -126,6 +126,11 @@ impl Lot {
         }
     }
 
+    /// Somebody was woken and is not decided yet.
+    pub fn has_woken(&self) -> bool {
+        !self.woken.is_empty()
+    }
+
     /// The decisions that are due, in the order in which they first came.
     pub fn take_woken(&mut self) -> Vec<Pending> {
         let mut woken = std::mem::take(&mut self.woken);
