@@ -8,10 +8,9 @@ use std::time::Duration;
 use portunus_proto::portunus::v1::{LockAcquireRequest, lock_ask};
 
 use super::admission_test::{ask, counting, enlist, holders, locked, release, wait, wanting, with};
-use super::ask::Ask;
-use super::hand_test::{Hand, Script, binding, one, refusal, said};
+use super::hand_test::{Hand, Script, binding, refusal, said};
+use crate::decide::Refusal;
 use crate::decide::lock;
-use crate::decide::{Refusal, Request};
 use crate::effect::{Binding, Mode, Point};
 use crate::types::LeaseId;
 use crate::wasm::{Admission, LockPlace, LockRequest, View};
@@ -134,10 +133,7 @@ async fn it_cannot_write_the_keys_of_the_place_it_judges() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_holder_of_before_wakes_it_though_it_looks_at_no_line() {
     let mut hand = Hand::leading().await;
-    for id in 1..=2 {
-        let grant = portunus_proto::etcdserverpb::LeaseGrantRequest { id, ttl: 60 };
-        one(&mut hand, Ask::Decide(Request::LeaseGrant(grant))).await;
-    }
+    hand.grant(1..=2).await;
     assert!(enlist(&mut hand, wanting(1, &["locks/a"])).await.granted);
     plug(&mut hand, "gate", first_come()).await;
     let second = enlist(&mut hand, wanting(2, &["locks/a"])).await;

@@ -41,10 +41,7 @@ pub async fn with(script: Script, more: Binding) -> Hand {
     let mut hand = Hand::leading().await;
     let admits = Binding { point: Point::LockAdmission, prefix: "locks/".into(), ..more };
     hand.plug("gate", script, vec![admits]).await;
-    for lease in 1..=9 {
-        let grant = pb::LeaseGrantRequest { id: lease, ttl: 60 };
-        one(&mut hand, Ask::Decide(Request::LeaseGrant(grant))).await;
-    }
+    hand.grant(1..=9).await;
     hand
 }
 
@@ -339,10 +336,7 @@ async fn who_waits_until_a_time_that_is_over_fails_and_lets_pass_where_it_may() 
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_held_it_before_there_was_a_plugin_wakes_the_next() {
     let mut hand = Hand::leading().await;
-    for lease in 1..=3 {
-        let grant = pb::LeaseGrantRequest { id: lease, ttl: 60 };
-        one(&mut hand, Ask::Decide(Request::LeaseGrant(grant))).await;
-    }
+    hand.grant(1..=3).await;
     assert!(enlist(&mut hand, wanting(1, &["locks/a"])).await.granted);
     let admits = binding(Point::LockAdmission, "locks/");
     hand.plug("gate", semaphore(1), vec![admits]).await;

@@ -104,6 +104,16 @@ impl Hand {
         answers
     }
 
+    /// Grants these leases, for a minute each.
+    pub async fn grant(&mut self, leases: RangeInclusive<i64>) {
+        let grant = |id| Ask::Decide(Request::LeaseGrant(pb::LeaseGrantRequest { id, ttl: 60 }));
+        let granted = self.submit(leases.map(grant));
+        self.resolve().await;
+        for lease in granted {
+            said(lease).await;
+        }
+    }
+
     /// Lets everything outstanding come home.
     pub async fn resolve(&mut self) {
         while let Some(resolved) = self.sequencer.outstanding.next().await {

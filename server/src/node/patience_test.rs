@@ -11,7 +11,6 @@ use crate::node::hand_test::{Hand, put, said};
 use crate::node::lock::take_place;
 use crate::raft::Leadership;
 use crate::types::LeaseId;
-use portunus_proto::etcdserverpb as pb;
 use tokio::sync::oneshot::Receiver;
 
 fn place(lease: i64) -> Ask {
@@ -22,12 +21,7 @@ fn place(lease: i64) -> Ask {
 /// A line with a holder, and leases for two more.
 async fn hand() -> Hand {
     let mut hand = Hand::leading().await;
-    let grant = |id| Ask::Decide(Request::LeaseGrant(pb::LeaseGrantRequest { id, ttl: 60 }));
-    let leases = hand.submit([grant(1), grant(2), grant(3)]);
-    hand.resolve().await;
-    for lease in leases {
-        said(lease).await;
-    }
+    hand.grant(1..=3).await;
     let first = one(&mut hand, place(1));
     assert_eq!(hand.sequencer.outstanding.len(), 1, "nobody is before the first: it goes at once");
     hand.resolve().await;

@@ -111,9 +111,7 @@ fn a_caller_does_not_wait_for_a_full_disk() {
 #[test]
 fn a_sync_that_fails_for_a_caller_ends_the_log() {
     let dir = tempfile::tempdir().unwrap();
-    let (tx, fatal) = std::sync::mpsc::channel();
-    let on_fatal = Arc::new(move |reason: &str| drop(tx.send(reason.to_owned())));
-    let options = Options { on_fatal, ..small() };
+    let (options, fatal) = failing();
     let wal = open(dir.path(), &options);
     append(&wal, entries(1, 0..1, 10));
     options.faults.sync_fails.store(true, Ordering::SeqCst);

@@ -79,12 +79,6 @@ fn an_entry_replaced_before_it_was_written_is_not_mixed_up() {
     assert_eq!(read_all(&open(dir.path(), &options)), expected);
 }
 
-fn failing() -> (Options, mpsc::Receiver<String>) {
-    let (tx, rx) = mpsc::channel();
-    let on_fatal = Arc::new(move |reason: &str| drop(tx.send(reason.to_owned())));
-    (Options { on_fatal, ..small() }, rx)
-}
-
 #[test]
 fn a_failed_sync_is_fatal_and_nothing_is_acknowledged_after_it() {
     let dir = tempfile::tempdir().unwrap();

@@ -6,7 +6,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -40,6 +40,13 @@ pub fn entry(term: u64, index: u64, bytes: usize) -> Entry {
 
 pub fn entries(term: u64, indexes: std::ops::Range<u64>, bytes: usize) -> Vec<Entry> {
     indexes.map(|index| entry(term, index, bytes)).collect()
+}
+
+/// Options of a log whose failures are told instead of ending the process.
+pub fn failing() -> (Options, mpsc::Receiver<String>) {
+    let (tx, rx) = mpsc::channel();
+    let on_fatal = Arc::new(move |reason: &str| drop(tx.send(reason.to_owned())));
+    (Options { on_fatal, ..small() }, rx)
 }
 
 /// A callback, and where its result arrives.

@@ -23,12 +23,7 @@ type Waiting = JoinHandle<Result<Option<Turn>, LineError>>;
 /// A member with three leases.
 async fn hand() -> Hand {
     let mut hand = Hand::leading().await;
-    let grant = |id| Ask::Decide(Request::LeaseGrant(pb::LeaseGrantRequest { id, ttl: 60 }));
-    let leases = hand.submit([grant(1), grant(2), grant(3)]);
-    hand.resolve().await;
-    for lease in leases {
-        said(lease).await;
-    }
+    hand.grant(1..=3).await;
     hand
 }
 
