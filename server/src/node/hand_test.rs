@@ -28,6 +28,9 @@ use crate::wasm::{
     QueueReadiness, Verdict, View, Write,
 };
 
+/// Far beyond what anything takes; reached only when something never comes.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// A member whose sequencer is driven by hand, and whose raft is real.
 pub struct Hand {
     pub node: Node,
@@ -316,7 +319,7 @@ pub async fn called(answer: oneshot::Receiver<Delivery>) -> (String, i64) {
 }
 
 pub async fn refusal(answer: oneshot::Receiver<Delivery>) -> Refusal {
-    answer.await.expect("answered").expect("executed").result.expect_err("refused")
+    executed(answer).await.expect_err("refused")
 }
 
 pub fn put(key: &str, value: &str) -> Ask {
@@ -325,7 +328,13 @@ pub fn put(key: &str, value: &str) -> Ask {
 }
 
 pub async fn said(answer: oneshot::Receiver<Delivery>) -> Said {
-    answer.await.expect("answered").expect("executed").result.expect("not refused")
+    executed(answer).await.expect("not refused")
+}
+
+/// Fails where an answer never comes, instead of hanging.
+async fn executed(answer: oneshot::Receiver<Delivery>) -> Result<Said, Refusal> {
+    let answer = tokio::time::timeout(PATIENCE, answer).await;
+    answer.expect("an answer in time").expect("answered").expect("executed").result
 }
 
 pub async fn put_revision(answer: oneshot::Receiver<Delivery>) -> i64 {

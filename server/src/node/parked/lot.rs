@@ -74,9 +74,9 @@ impl Lot {
         reads: ReadSet,
         due: Option<Tick>,
         meter: Option<wasm::Parked>,
-    ) -> Result<(), Pending> {
+    ) -> Result<(), Box<Pending>> {
         if self.len() >= PARKED_MAX {
-            return Err(pending);
+            return Err(Box::new(pending));
         }
         let spot = self.free.pop().unwrap_or_else(|| {
             self.spots.push(None);
