@@ -1,5 +1,5 @@
 //! Writing the log for RaftCore: every call only queues, save for the vote, which is waited for,
-//! and for what a member without peers appends: nothing else is to be done until the disk has it.
+//! and for what the only voter appends: little else is to be done until the disk has it.
 
 use std::fmt::Debug;
 use std::io;
@@ -43,8 +43,9 @@ impl LogStore {
         }
     }
 
-    /// While `alone` says that this member has nobody to replicate to, RaftCore's task waits for
-    /// the disk itself where that is quicker. At most one; later ones are ignored.
+    /// While `alone` says that this member is the only voter, RaftCore's task waits for the disk
+    /// itself where that is quicker; learners hear of an entry that much later. At most one; later
+    /// ones are ignored.
     pub fn wait_for_disk_while(&self, alone: impl Fn() -> bool + Send + Sync + 'static) {
         if self.alone.set(Box::new(alone)).is_err() {
             tracing::warn!("the log store knows already when it may wait for the disk");
